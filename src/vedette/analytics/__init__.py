@@ -1,0 +1,1 @@
+"""Detections → tracks, counts, events: pure, no I/O."""

@@ -1,0 +1,1 @@
+"""Frame → detections: every engine behind `base.Detector`."""

@@ -1,0 +1,1 @@
+"""Ground floor: values and pure rules, no I/O, imports nothing of ours."""

@@ -1,0 +1,134 @@
+"""Environment and TOML → frozen settings: every default and limit, with its unit and its why.
+
+A setting `open_timeout_s` is read from the variable `VEDETTE_OPEN_TIMEOUT_S`, else from the key
+`open_timeout_s` of the TOML file that `VEDETTE_CONFIG` names, else it is the default below. Plain
+dataclasses and no validation library: every `vedette run` would pay a third of a second for it
+(docs/design/decisions/0003-plain-settings.md).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vedette.domain.errors import ConfigError
+
+PREFIX = "VEDETTE_"
+CONFIG_VARIABLE = "VEDETTE_CONFIG"
+# These begin with the prefix but are not settings: where tests find clips, and what they demand.
+FOREIGN_VARIABLES = frozenset({CONFIG_VARIABLE, "VEDETTE_DATA", "VEDETTE_REQUIRE"})
+
+
+def _limits(default: float, least: float, most: float, why: str) -> Any:
+    return field(default=default, metadata={"least": least, "most": most, "why": why})
+
+
+def _default_cache_dir() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "vedette"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set; see each one's `why`."""
+
+    cache_dir: Path = field(
+        default_factory=_default_cache_dir,
+        metadata={"why": "Where pulled and added models lie, with what was made of them."},
+    )
+    models_url: str = field(
+        default="",
+        metadata={"why": "Pull models from this mirror (its folder of files) instead."},
+    )
+    open_timeout_s: float = _limits(
+        5.0, 0.1, 600, "How long a source may take to connect; FFmpeg may use it twice."
+    )
+    read_timeout_s: float = _limits(
+        5.0, 0.1, 600, "How long a source may be silent; FFmpeg may use it twice."
+    )
+    frame_pixels_max: int = _limits(
+        70_000_000, 1, 1_000_000_000, "Pixels in a picture; more is refused (8K has 33 million)."
+    )
+    held_packets_max: int = _limits(
+        600, 1, 100_000, "Packets kept encoded; when full, they are decoded."
+    )
+    held_bytes_max: int = _limits(
+        64_000_000, 1, 4_000_000_000, "Bytes of packets kept encoded; when full, decoded."
+    )
+    live_lag_max_s: float = _limits(
+        1.0, 0.05, 60, "A live source later than this skips to its next key frame."
+    )
+    live_queue_packets_max: int = _limits(
+        1024, 1, 100_000, "Packets of a live source read ahead; when full, reading waits."
+    )
+    workers: int = _limits(
+        0, 0, 1024, "Frames in detection at once over all sources; 0 means one per core."
+    )
+    sink_queue_frames_max: int = _limits(
+        8,
+        1,
+        10_000,
+        "Frames waiting for a slow sink: a file waits, a live source drops the oldest.",
+    )
+    pull_timeout_s: float = _limits(30.0, 1, 3600, "How long a model's download may stand still.")
+    model_bytes_max: int = _limits(
+        2_000_000_000, 1, 100_000_000_000, "Size of a model file; more is refused."
+    )
+
+
+def load_settings(
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the settings once, at start.
+
+    Raises:
+        ConfigError: a setting has a value it cannot have, or there is no setting of that name.
+    """
+    environment = os.environ if environment is None else environment
+    chosen: dict[str, Any] = {}
+    known = {one.name: one for one in fields(Settings)}
+    for origin, name, value in [*_from_toml(environment), *_from_environment(environment)]:
+        if name not in known:
+            raise ConfigError(f"{origin}: there is no such setting; see docs/reference/settings.md")
+        chosen[name] = _parsed(origin, value, str(known[name].type), known[name].metadata)
+    return Settings(**chosen)
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    return [
+        (variable, variable.removeprefix(PREFIX).lower(), value)
+        for variable, value in sorted(environment.items())
+        if variable.startswith(PREFIX) and variable not in FOREIGN_VARIABLES
+    ]
+
+
+def _from_toml(environment: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    named = environment.get(CONFIG_VARIABLE)
+    if not named:
+        return []
+    try:
+        table = tomllib.loads(Path(named).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{CONFIG_VARIABLE}={named}: cannot be read: {error}") from error
+    return [(f"{named}: {name}", name, value) for name, value in table.items()]
+
+
+def _parsed(origin: str, value: Any, kind: str, limits: Mapping[str, Any]) -> Any:
+    if kind == "Path":
+        return Path(str(value)).expanduser()
+    if kind == "str":
+        return str(value)
+    try:
+        number = int(value) if kind == "int" else float(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None or not limits["least"] <= number <= limits["most"]:
+        what = "a whole number" if kind == "int" else "a number"
+        raise ConfigError(
+            f"{origin}={value!r}: must be {what} from {limits['least']:g} to {limits['most']:g}"
+        )
+    return number
