@@ -1,11 +1,69 @@
-# Vedette. `make` alone lists what can be done.
+# Vedette. `make` alone lists what can be done; CI calls these targets and nothing else.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCE ?=
-ARGS ?=
+# Wheels of exactly these hashes; no resolver runs on a user's machine.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --no-deps --require-hashes --prefer-binary
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --override requirements/overrides.txt pyproject.toml
+STREET := synthetic://street?people=6&vehicles=3&seed=1
 
-.PHONY: help dev run test check bench bench-accuracy lock clean
+.PHONY: help dev run test check format bench bench-accuracy lock clean
 
 help: ## List these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+run: .venv/run.done ## Analyse the built-in street, or SOURCE=file|rtsp://…|/dev/video0 (ARGS="--fps 5")
+	@mkdir -p out
+ifdef SOURCE
+	@$(BIN)/vedette run '$(SOURCE)' --annotated out/annotated.mp4 --predictions out/predictions.jsonl $(ARGS)
+else
+	@$(BIN)/vedette run '$(STREET)' --scene examples/street.yaml \
+		--annotated out/street.mp4 --predictions out/street.jsonl $(ARGS)
+endif
+
+test: dev ## Set up what tests need, then run them all
+	@scripts/get-parts
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: dev ## Style, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev ## Put the code into the house's form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/bench.done ## Measure speed, memory and start-up (bench/out/*.json)
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-accuracy: .venv/bench.done ## Measure accuracy on the folder that VEDETTE_DATA names
+	@$(BIN)/python -m bench.accuracy $(ARGS)
+
+dev: .venv/dev.done ## Make the environment for working on Vedette
+
+lock: ## Pin the newest allowed versions by hash (needs uv)
+	$(COMPILE) --upgrade -o requirements/run.txt
+	$(COMPILE) --upgrade --extra test --extra check -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) --upgrade --extra test --extra check --extra bench -c requirements/dev.txt -o requirements/bench.txt
+
+clean: ## Remove the environment and what runs wrote
+	rm -rf .venv out bench/out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/run.done: requirements/run.txt pyproject.toml
+	@echo "Setting up .venv (once; about a minute and 700 MB)"
+	$(PYTHON) -m venv .venv
+	$(INSTALL) -r requirements/run.txt
+	$(PIP) install -q --no-deps -e .
+	@touch $@
+
+.venv/dev.done: .venv/run.done requirements/dev.txt
+	$(INSTALL) -r requirements/dev.txt
+	@touch $@
+
+.venv/bench.done: .venv/dev.done requirements/bench.txt
+	$(INSTALL) -r requirements/bench.txt
+	@touch $@

@@ -1,0 +1,37 @@
+"""The verbs, in the order a newcomer meets them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vedette import __version__
+from vedette.cli import models, run
+
+app = typer.Typer(
+    name="vedette",
+    help="Watches cameras, says what it sees, and never stops without telling.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich's help takes longer to import than all the rest of `--help`.
+)
+app.command(name="run", epilog=run.EXAMPLES)(run.run)
+app.add_typer(models.app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"vedette {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001  (answered by its callback)
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Tell the version."),
+    ] = False,
+) -> None:
+    """Watches cameras, says what it sees, and never stops without telling."""

@@ -1,0 +1,138 @@
+"""What a run says at its end: for people as text, for machines as one JSON object."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from vedette.cli.wording import clock_text
+
+if TYPE_CHECKING:
+    from vedette.runner.analysis import RunReport
+    from vedette.sources.street import StreetTruth
+    from vedette.wiring import AnalysisRequest
+
+# Digits that mean something after the noise of a busy machine.
+FACTOR_DIGITS = 3
+SECONDS_DIGITS = 3
+
+_SKIPS = {
+    "pacing": "not asked for",
+    "late": "left out to stay live",
+    "busy": "left out while busy",
+    "undecodable": "unreadable",
+    "stopped": "in hand at the end",
+}
+
+
+def outputs_of(request: AnalysisRequest) -> dict[str, str]:
+    """Name the outputs that were asked for and where they lie."""
+    named = {
+        "annotated": request.annotated,
+        "predictions": request.predictions,
+        "snapshots": request.snapshots,
+    }
+    return {name: str(target) for name, target in named.items() if target is not None}
+
+
+def as_json(report: RunReport, request: AnalysisRequest, detector: str) -> str:
+    """Give the documented object (docs/reference/run.md) on one line."""
+    factor = report.realtime_factor
+    summary: dict[str, Any] = {
+        "source": report.facts.name,
+        "detector": detector,
+        "interrupted": report.interrupted,
+        "frames": {
+            "read": report.frames.read,
+            "looked_at": report.frames.looked_at,
+            "skipped": report.frames.read - report.frames.looked_at,
+            "skipped_by_stage": report.frames.skipped,
+        },
+        "seconds": round(report.seconds, SECONDS_DIGITS),
+        "realtime_factor": None if factor is None else round(factor, FACTOR_DIGITS),
+        "objects": {
+            label: {"distinct": count.distinct, "most_at_once": count.most_at_once}
+            for label, count in sorted(report.counts.objects.items())
+            if count.distinct
+        },
+        "zones": {
+            name: {
+                "most_at_once": zone.most_at_once,
+                "entered": zone.entered,
+                "left": zone.left,
+                "dwell_s": round(zone.dwell_s, SECONDS_DIGITS),
+            }
+            for name, zone in report.counts.zones.items()
+        },
+        "lines": {
+            name: {"crossed_in": line.crossed_in, "crossed_out": line.crossed_out}
+            for name, line in report.counts.lines.items()
+        },
+        "outputs": outputs_of(request),
+    }
+    return json.dumps(summary, ensure_ascii=False)
+
+
+def as_text(
+    report: RunReport, request: AnalysisRequest, detector: str, truth: StreetTruth | None
+) -> str:
+    """Give the summary a person reads."""
+    lines = ["", _headline(report), _pictures(report), f"  detector: {detector}", ""]
+    lines += _objects(report)
+    lines += _places(report)
+    if truth is not None:
+        lines += ["", f"  known truth of the built-in scene: {truth_text(truth)}"]
+    outputs = outputs_of(request)
+    if outputs:
+        lines.append("")
+        lines += [f"  {name:<12} {target}" for name, target in outputs.items() if target != "-"]
+    return "\n".join(lines)
+
+
+def _headline(report: RunReport) -> str:
+    seen = "nothing" if report.media_s is None else f"{clock_text(report.media_s)} of video"
+    factor = report.realtime_factor
+    speed = "" if factor is None or report.facts.live else f" ({factor:.1f}x real time)"
+    stopped = ", stopped on request" if report.interrupted else ""
+    return f"{report.facts.name}: {seen} in {report.seconds:.1f} s{speed}{stopped}"
+
+
+def _pictures(report: RunReport) -> str:
+    frames = report.frames
+    told = f"  looked at {frames.looked_at} of {frames.read} pictures"
+    skips = [f"{count} {_SKIPS.get(stage, stage)}" for stage, count in frames.skipped.items()]
+    return told + (f" ({', '.join(skips)})" if skips else "")
+
+
+def _objects(report: RunReport) -> list[str]:
+    counted = {k: v for k, v in sorted(report.counts.objects.items()) if v.distinct}
+    if not counted:
+        return ["  nothing was seen" if report.frames.looked_at else "  nothing was looked at"]
+    rows = [f"  {'':<12} {'distinct':>9} {'most at once':>13}"]
+    rows += [
+        f"  {label:<12} {count.distinct:>9} {count.most_at_once:>13}"
+        for label, count in counted.items()
+    ]
+    return rows
+
+
+def _places(report: RunReport) -> list[str]:
+    rows = [
+        f"  zone {name}: {zone.entered} entered, {zone.left} left, "
+        f"{zone.most_at_once} at most at once, {zone.dwell_s:.0f} s spent inside"
+        for name, zone in report.counts.zones.items()
+    ]
+    rows += [
+        f"  line {name}: {line.crossed_in} in, {line.crossed_out} out"
+        for name, line in report.counts.lines.items()
+    ]
+    return ["", *rows] if rows else []
+
+
+def truth_text(truth: StreetTruth) -> str:
+    """Give what the built-in scene really held."""
+    total = truth.people + truth.vehicles
+    return (
+        f"{total} moving objects ({truth.people} people, {truth.vehicles} vehicles), "
+        f"{truth.most_at_once} at most at once"
+    )

@@ -1,0 +1,226 @@
+"""The road of a frame."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+
+from vedette.analytics.scene import Analyzer
+from vedette.detectors.base import Detector
+from vedette.domain.detection import Detections, State
+from vedette.domain.frame import Frame
+from vedette.domain.packet import Packet
+from vedette.domain.scene import Scene
+from vedette.domain.stream import Position, StreamFacts
+from vedette.runner import checkpoint
+from vedette.runner.ahead import JOIN_S, Ahead, Newest, Stop, in_order
+from vedette.runner.ledger import Ledger, Limit
+from vedette.runner.pacing import Pacer
+from vedette.sinks.base import Sink
+from vedette.sources.base import Decoder, Source
+
+# Frames in detection at once beyond one per worker: enough that no worker waits for the decoder.
+SPARE_IN_FLIGHT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCount:
+    """What became of the pictures: `read` is `looked_at` and all of `skipped` together.
+
+    Attributes:
+        read: Pictures that came out of the source.
+        looked_at: Pictures analysed.
+        skipped: The rest, by stage: `pacing` (not asked for), `late` and `busy` (left out to stay
+            live), `undecodable`, `stopped` (in hand when the run ended).
+    """
+
+    read: int
+    looked_at: int
+    skipped: dict[str, int]
+
+
+class Pipeline:
+    """Runs one source through detection and analysis, from `open` to `close`.
+
+    Args:
+        source: Where packets come from.
+        detector: Shared or its own; the pipeline does not close it.
+        analyzer: Its own.
+        sinks: Where frames and scenes go; the pipeline opens it, its owner finishes it.
+        pacer_for: Makes the pacer once the stream is known.
+        executor: Threads for detection, shared by all pipelines of the process.
+        workers: How many threads that is.
+        live_queue_packets_max: Packets read ahead of a live source's decoder.
+        limit: Where to stop by itself.
+        watch: Called after every frame, in the pipeline's thread; for progress.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        detector: Detector,
+        analyzer: Analyzer,
+        sinks: Sink,
+        pacer_for: Callable[[StreamFacts, Position | None], Pacer],
+        executor: Executor,
+        workers: int,
+        live_queue_packets_max: int,
+        limit: Limit | None = None,
+        watch: Callable[[Frame, Scene], None] | None = None,
+    ) -> None:
+        self.ledger = Ledger()
+        self.facts: StreamFacts | None = None
+        self._source = source
+        self._detector = detector
+        self._analyzer = analyzer
+        self._sinks = sinks
+        self._pacer_for = pacer_for
+        self._executor = executor
+        self._in_flight = workers + SPARE_IN_FLIGHT
+        self._live_queue_packets_max = live_queue_packets_max
+        self._limit = limit or Limit()
+        self._watch = watch or (lambda _frame, _scene: None)
+        self._stop = Stop()
+        self._newest = Newest()
+        self._decoder: Decoder | None = None
+        self._pacer: Pacer | None = None
+        self._last: Frame | None = None
+        self._resumed_at: Position | None = None
+        self._ended = False
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def open(self, resume_from: State | None = None) -> StreamFacts:
+        """Open source and sinks, and go to where `resume_from` (a `checkpoint()`) was taken.
+
+        Raises:
+            SourceError, BadInput: the source gives no pictures.
+            SinkError: a result has nowhere to go.
+        """
+        if resume_from is not None:
+            self._resumed_at = checkpoint.position_from(checkpoint.part_of(resume_from, "source"))
+            self._analyzer.load_state(checkpoint.part_of(resume_from, "analyzer"))
+            self._detector.load_state(checkpoint.part_of(resume_from, "detector"))
+            self.ledger.load_state(checkpoint.part_of(resume_from, "ledger"))
+        self.facts = self._source.open(self._resumed_at)
+        self._sinks.open(self.facts)
+        self._decoder = self._source.decoder()
+        self._pacer = self._pacer_for(self.facts, self._resumed_at)
+        return self.facts
+
+    def run(self) -> None:
+        """Take the source's frames until it ends, the limit is reached, or `stop` is called."""
+        with closing(self._detected()) as detected:
+            for frame, detections in detected:
+                if self._limit.ends_before(frame):
+                    return
+                scene = self._analyzer.observe(frame, detections)  # tracks, counts, events
+                self.ledger.add(frame, scene)  # what must survive
+                self._sinks.write(frame, scene)  # what may be lost
+                self._last = frame
+                self._watch(frame, scene)
+                if self._limit.reached(self.ledger.looked_at):
+                    return
+        self._ended = not self.stopped
+
+    def _frames(self) -> Iterator[Frame]:
+        assert self._decoder is not None and self._pacer is not None, "open() comes first"
+        for packet in self._packets():
+            if self._stop.is_set:
+                return
+            yield from self._decoder.frames(packet, self._pacer.judge(packet))
+
+    def _packets(self) -> Iterator[Packet]:
+        if not self._source.live:
+            yield from self._read()
+            return
+        # A live source is read by a thread of its own, so that an arrival is stamped when it
+        # arrives and the pacer can tell how late the decoder is.
+        limit = self._live_queue_packets_max
+        with closing(Ahead(self._read(), limit=limit, name="read")) as read_ahead:
+            yield from read_ahead
+
+    def _read(self) -> Iterator[Packet]:
+        self._idle.clear()
+        try:
+            yield from self._source.packets()
+        finally:
+            self._idle.set()
+
+    def _detected(self) -> Iterator[tuple[Frame, Detections]]:
+        schedule = self._newest.detected if self._source.live else in_order
+        return schedule(
+            self._frames(),
+            self._detector,
+            executor=self._executor,
+            in_flight=self._in_flight,
+            stop=self._stop,
+        )
+
+    def stop(self) -> None:
+        """Ask `run` to return after the frame in hand; may be called from anywhere."""
+        self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        """True once `stop` was called."""
+        return self._stop.is_set
+
+    def checkpoint(self) -> State:
+        """Give all that is remembered after the last frame taken up; call between frames.
+
+        Another pipeline on the same source that opens with it goes on with the very next frame,
+        and gives the rows that this one would have given.
+        """
+        assert self._decoder is not None and self._last is not None, "nothing was looked at yet"
+        return checkpoint.join_states(
+            {
+                "source": checkpoint.position_state(self._decoder.position(self._last)),
+                "analyzer": self._analyzer.export_state(),
+                "detector": self._detector.export_state(),
+                "ledger": self.ledger.export_state(),
+            }
+        )
+
+    def frame_count(self) -> FrameCount:
+        """Tell what became of the pictures so far.
+
+        Of a finite source that was stopped early, those behind the last one taken up do not count
+        as read: only we ran ahead, for speed.
+        """
+        looked_at = self.ledger.looked_at
+        if self._decoder is None:
+            return FrameCount(read=0, looked_at=0, skipped={})
+        skipped = Counter(self._decoder.skipped)
+        if self._source.live:
+            skipped.update(self._newest.skipped)
+            read = max(self._decoder.read, looked_at + skipped.total())
+            skipped["stopped"] = read - looked_at - skipped.total()
+        else:
+            behind = 0 if self._last is None else self._last.number + 1
+            read = max(self._decoder.read, behind) if self._ended else behind
+            skipped["undecodable"] = min(skipped["undecodable"], read - looked_at)
+            skipped["pacing"] = read - looked_at - skipped["undecodable"]
+        return FrameCount(
+            read=read,
+            looked_at=looked_at,
+            skipped={stage: count for stage, count in skipped.items() if count},
+        )
+
+    def close(self) -> None:
+        """Let go of source and decoder; may be called twice.
+
+        A thread that is stuck in a silent socket keeps its source until the read timeout ends it:
+        closing a stream under a thread that reads it crashes FFmpeg.
+        """
+        self._stop.set()
+        if not self._idle.wait(JOIN_S):
+            return
+        self._source.close()
+        if self._decoder is not None:
+            self._decoder.close()
