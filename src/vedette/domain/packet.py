@@ -61,12 +61,16 @@ class Verdict:
         action: See `Action`.
         wishes: PTS of the pictures to hand out, of this packet or of packets held before it;
             None means every picture.
+        late: Where this packet's picture becomes no frame, it is because we are behind (live).
     """
 
     action: Action
     wishes: frozenset[int] | None = frozenset()
+    late: bool = False
 
 
 LOOK_AT_ALL = Verdict(Action.LOOK, wishes=None)
 HOLD = Verdict(Action.HOLD)
 FEED = Verdict(Action.FEED)
+HOLD_LATE = Verdict(Action.HOLD, late=True)
+FEED_LATE = Verdict(Action.FEED, late=True)

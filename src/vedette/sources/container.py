@@ -1,0 +1,391 @@
+"""What all sources that FFmpeg opens have in common; each way in adds a few lines of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import ClassVar, cast
+
+import av
+import av.logging
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from vedette.clock import Clock, SystemClock
+from vedette.domain.errors import (
+    BadInput,
+    DecodeFailed,
+    SourceEnded,
+    StreamCause,
+    VedetteError,
+)
+from vedette.domain.packet import Packet
+from vedette.domain.stream import Position, StreamFacts
+from vedette.settings import Settings
+from vedette.sources.address import stream_name
+from vedette.sources.base import Decoder, Source
+from vedette.sources.decode import PacketDecoder, Payload
+from vedette.sources.failures import bare, cut_off, open_failure, read_failure
+from vedette.sources.nal import Syntax
+from vedette.sources.pixels import quarter_turns
+
+# Demuxers of video files and streams. Not those that read other files or run a script (concat,
+# image sequences, subtitles, ANSI art): a text file is no video.
+VIDEO_FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,ivf,mxf,m4v,h264,hevc,mjpeg,av1,obu,nut,"
+    "wtv,dv,rm,gif,y4m,yuv4mpegpipe,3dostr"
+)
+# Packets looked at ahead: whether they bear a PTS, and how the picture is turned.
+_HEAD_PACKETS = 16
+# A decoding time that goes back by more than this is a break in the recording, not a rounding.
+_BREAK_S = 1
+# A container's length and what was read may differ by this much without anything missing.
+_LENGTH_SLACK_S = 1.0
+_TIME_BASE_US = Fraction(1, 1_000_000)
+
+
+class ContainerSource(Source):
+    """A stream behind an address that FFmpeg opens.
+
+    A subclass says by class attributes what FFmpeg may do and by `_check` what it checks before.
+    """
+
+    protocols: ClassVar[str]
+    """FFmpeg's protocols that this source may use; it refuses all others."""
+    formats: ClassVar[str] = VIDEO_FORMATS
+    """FFmpeg's demuxers that this source may use."""
+    format: ClassVar[str | None] = None
+    """The demuxer to use; None: FFmpeg finds out."""
+    live = False
+
+    def __init__(self, address: str, settings: Settings, clock: Clock | None = None) -> None:
+        self.name = stream_name(address)
+        self._address = address
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._container: InputContainer | None = None
+        self._lock = threading.Lock()
+        self._reading = False
+        self._closed = False
+
+    def open(self, resume_at: Position | None = None) -> StreamFacts:
+        self._start()
+        self._resumed_at: Position | None = None
+        if resume_at is not None and not self.live and not self._seek(resume_at):
+            self._let_go()
+            self._start()
+        return self._facts()
+
+    def packets(self) -> Iterator[Packet]:
+        with self._lock:
+            assert self._container is not None, "open first"
+            self._reading = True
+        try:
+            for payload in self._payloads():
+                yield self._packet(payload)
+            if self._closed:
+                return
+            if self.live:
+                raise SourceEnded(
+                    f"{self.name}: the stream ended; the other side closed it",
+                    cause=StreamCause.SOURCE_ENDED,
+                )
+            yield Packet(None, None, None, self._time_base, False, False, 0)  # noqa: FBT003
+            self._check_whole()
+        finally:
+            with self._lock:
+                self._reading = False
+            if self._closed:
+                self._let_go()
+
+    def decoder(self) -> Decoder:
+        return PacketDecoder(
+            self._codec,
+            self._syntax,
+            name=self.name,
+            live=self.live,
+            settings=self._settings,
+            by_order=self._by_order,
+            resumed_at=self._resumed_at,
+        )
+
+    def close(self) -> None:
+        """Let go; while another thread reads, that thread does so after its present packet."""
+        with self._lock:
+            self._closed = True
+            reading = self._reading
+        if not reading:
+            self._let_go()
+
+    # What a way in may say for itself.
+
+    def _check(self) -> None:
+        """Raise where the address cannot be one of this source."""
+
+    def _url(self) -> str:
+        return self._address
+
+    def _options(self) -> dict[str, str]:
+        """Give FFmpeg options of its own."""
+        return {}
+
+    def _open_error(self, error: FFmpegError, waited_s: float) -> VedetteError:
+        return open_failure(
+            self.name, error, waited_s=waited_s, timeout_s=self._settings.open_timeout_s
+        )
+
+    # Opening.
+
+    def _start(self) -> None:
+        self._check()
+        self._container = self._connect()
+        try:
+            self._stream = self._video_stream(self._container)
+            self._set_up()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _connect(self) -> InputContainer:
+        # What repeats is counted and told by us; FFmpeg would flood standard error.
+        av.logging.set_libav_level(av.logging.PANIC)
+        options = {
+            "protocol_whitelist": self.protocols,
+            "format_whitelist": self.formats,
+            "max_pixels": str(self._settings.frame_pixels_max),
+            **self._options(),
+        }
+        begun_s = self._clock.monotonic_s()
+        try:
+            return av.open(
+                self._url(),
+                format=self.format,
+                options=options,
+                timeout=(self._settings.open_timeout_s, self._settings.read_timeout_s),
+            )
+        except FFmpegError as error:
+            failed = error
+        waited_s = self._clock.monotonic_s() - begun_s
+        # Outside of `except`: the original quotes the address, and must not hang on as context.
+        raise self._open_error(failed, waited_s) from bare(failed)
+
+    def _video_stream(self, container: InputContainer) -> av.VideoStream:
+        pictures = av.stream.Disposition.attached_pic
+        streams = [one for one in container.streams.video if not one.disposition & pictures]
+        if not streams:
+            there = "audio alone" if container.streams.audio else "nothing that moves"
+            raise BadInput(f"{self.name}: holds no video, {there}")
+        stream = streams[0]
+        codec = stream.codec_context
+        if codec is None:
+            raise DecodeFailed(
+                f"{self.name}: its video codec is unknown", cause=StreamCause.CODEC_UNSUPPORTED
+            )
+        if codec.width <= 0 or codec.height <= 0:
+            raise BadInput(f"{self.name}: its video says no picture size; nothing in it decodes")
+        if codec.width * codec.height > self._settings.frame_pixels_max:
+            raise BadInput(
+                f"{self.name}: its pictures are {codec.width}×{codec.height}; at most "
+                f"{self._settings.frame_pixels_max} pixels are decoded (VEDETTE_FRAME_PIXELS_MAX)"
+            )
+        return stream
+
+    def _set_up(self) -> None:
+        assert self._container is not None
+        container, stream, codec = self._container, self._stream, self._stream.codec_context
+        assert stream.time_base is not None
+        self._time_base: Fraction = stream.time_base
+        self._codec = codec
+        codec.thread_count = 1  # Sources run beside each other; a decoder needs no threads.
+        codec.options = {"max_pixels": str(self._settings.frame_pixels_max)}
+        self._syntax = Syntax.of(codec.name, codec.extradata, reorders=codec.has_b_frames)
+        self._floor_pts: int | None = None
+        self._begun = False
+        self._shift = 0
+        self._last_dts: int | None = None
+        self._untimed = 0
+        self._delivered = 0
+        self._end_s = 0.0
+        self._demuxed = container.demux()
+        self._head: list[Payload] = []
+        self._by_order = False
+        self._turns = 0
+        if not self.live:
+            self._look_ahead(container)
+
+    def _look_ahead(self, container: InputContainer) -> None:
+        for payload in self._read():
+            self._head.append(payload)
+            if len(self._head) >= _HEAD_PACKETS:
+                break
+        # AVI writes no PTS, and FFmpeg's guess for it is wrong where pictures are reordered.
+        self._by_order = container.format.name == "avi" or any(
+            payload.pts is None for payload in self._head
+        )
+        if container.format.name.startswith(("mov", "matroska")):
+            self._turns = self._probe_turns()
+
+    def _probe_turns(self) -> int:
+        """Decode the first picture: only there FFmpeg tells how it is to be turned."""
+        depth = self._codec.reorder_depth
+        try:
+            for payload in [*self._head, None]:
+                try:
+                    pictures = self._codec.decode(payload)
+                except FFmpegError:
+                    continue
+                if pictures:
+                    return quarter_turns(pictures[0])
+            return 0
+        finally:
+            self._codec.flush_buffers()
+            self._codec.reorder_depth = depth
+
+    def _facts(self) -> StreamFacts:
+        assert self._container is not None
+        stream, codec = self._stream, self._codec
+        rate = stream.average_rate or stream.guessed_rate
+        size = (codec.width, codec.height)
+        width, height = size[::-1] if self._turns % 2 else size
+        duration_s = None
+        if stream.duration:
+            duration_s = float(stream.duration * self._time_base)
+        elif self._container.duration:
+            duration_s = float(self._container.duration * _TIME_BASE_US)
+        return StreamFacts(
+            name=self.name,
+            live=self.live,
+            codec=codec.codec.canonical_name,
+            width=width,
+            height=height,
+            time_base=self._time_base,
+            frame_rate=float(rate) if rate else None,
+            duration_s=None if self.live else duration_s,
+            pictures=None if self.live else stream.frames or None,
+        )
+
+    def _seek(self, position: Position) -> bool:
+        """Go to the restart picture of `position`; false where it is not found there."""
+        wanted = position.restart_pts
+        if wanted is None:
+            return False
+        assert self._container is not None
+        try:
+            self._container.seek(wanted, backward=True, stream=self._stream)
+        except FFmpegError:
+            return False
+        self._demuxed = self._container.demux()
+        self._head = []
+        for payload in self._read():
+            pts = payload.dts if self._by_order else payload.pts
+            if pts == wanted and payload.is_keyframe:
+                self._head = [payload]
+                self._resumed_at = position
+                return self._syntax.restarts(memoryview(payload))
+            if payload.dts is not None and payload.dts > wanted:
+                return False
+        return False
+
+    # Reading.
+
+    def _payloads(self) -> Iterator[Payload]:
+        head, self._head = self._head, []
+        yield from head
+        yield from self._read()
+
+    def _read(self) -> Iterator[Payload]:
+        """Yield the video's packets as FFmpeg gives them; ends where the stream ends."""
+        while not self._closed:
+            try:
+                payload = next(self._demuxed, None)
+            except FFmpegError as error:
+                failed = error
+            else:
+                if payload is None or (payload.size == 0 and payload.dts is None):
+                    return  # FFmpeg's own flush.
+                self._note_end(payload)
+                # An empty packet repeats the picture before it, and to a codec means the end.
+                if payload.stream_index == self._stream.index and payload.size:
+                    yield cast("Payload", payload)
+                continue
+            raise read_failure(self.name, failed, live=self.live, end_s=self._end_s) from bare(
+                failed
+            )
+
+    def _note_end(self, payload: av.Packet[av.stream.Stream]) -> None:
+        """Remember how far any stream of the container goes: a sound may outlast the video."""
+        at = payload.pts if payload.pts is not None else payload.dts
+        if at is not None and payload.time_base:
+            end_s = float((at + (payload.duration or 0)) * payload.time_base)
+            self._end_s = max(self._end_s, end_s)
+
+    def _packet(self, payload: Payload) -> Packet:
+        self._delivered += 1
+        self._stamp(payload)
+        if payload.is_keyframe and not self._begun:
+            self._begun, self._floor_pts = True, payload.pts
+        picture = memoryview(payload)
+        # What stands before the first key picture refers to pictures that nobody has.
+        shown = (
+            self._begun
+            and payload.pts is not None
+            and not payload.is_discard
+            and (self._floor_pts is None or payload.pts >= self._floor_pts)
+            and not self._syntax.hidden(picture)
+        )
+        return Packet(
+            payload=payload,
+            pts=payload.pts,
+            dts=payload.dts,
+            time_base=self._time_base,
+            restarts=payload.is_keyframe and shown and self._syntax.restarts(picture),
+            shown=shown,
+            size_bytes=payload.size,
+            captured_at=self._clock.now() if self.live else None,
+            arrived_mono_s=self._clock.monotonic_s() if self.live else None,
+        )
+
+    def _stamp(self, payload: Payload) -> None:
+        """Give the packet times that only grow, and a PTS where the container has none."""
+        if self._by_order:
+            if payload.dts is None:
+                rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+                payload.dts = round(self._untimed / rate / self._time_base)
+                self._untimed += 1
+            payload.pts = payload.dts
+        if self._shift:
+            payload.pts = payload.pts + self._shift if payload.pts is not None else None
+            payload.dts = payload.dts + self._shift if payload.dts is not None else None
+        dts = payload.dts
+        if dts is None:
+            return
+        if self._last_dts is not None and (self._last_dts - dts) * self._time_base > _BREAK_S:
+            step = self._last_dts + max(payload.duration or 0, 1) - dts
+            self._shift += step
+            payload.dts = dts + step
+            payload.pts = payload.pts + step if payload.pts is not None else None
+        self._last_dts = payload.dts
+
+    def _check_whole(self) -> None:
+        """Raise if the container promises more than it held."""
+        assert self._container is not None
+        if self._resumed_at is None and self._container.format.name.startswith("mov"):
+            promised, held = len(self._stream.index_entries), self._delivered
+            if held < promised:
+                raise cut_off(
+                    self.name,
+                    f"cut off: {promised - held} of {promised} pictures are missing",
+                    end_s=self._end_s,
+                )
+        length_s = float((self._container.duration or 0) * _TIME_BASE_US)
+        begin_s = float((self._container.start_time or 0) * _TIME_BASE_US)
+        end_s = self._end_s - begin_s
+        if length_s - end_s > _LENGTH_SLACK_S:
+            raise cut_off(self.name, f"cut off: it says it is {length_s:.1f} s long", end_s=end_s)
+
+    def _let_go(self) -> None:
+        with self._lock:
+            container, self._container = self._container, None
+        if container is not None:
+            container.close()
