@@ -1,0 +1,196 @@
+"""Joins changed pixels into things, and tells things from shadows, light and ghosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vedette.detectors.background import Look, Mask, Uint8
+
+Int32 = npt.NDArray[np.int32]
+Float32 = npt.NDArray[np.float32]
+
+# Sizes are pixels of the looked-at picture (long side 320).
+AREA_MIN_PX = 14
+# Gaps closed inside one thing, (width, height): what moves is mostly taller than its gaps.
+GAP_PX = (3, 7)
+# A core this many times over the limit makes a thing; weaker pixels only complete it.
+STRONG_TIMES = 2.0
+STRONG_MIN_PX = 6
+
+# A shadow or a reflection changes the light by such a factor and keeps the hue (up to some levels).
+LIGHT_MIN, LIGHT_MAX = 0.45, 1.1
+LIGHT_CHROMA_MAX = 4.0
+
+# Pieces that stand over each other belong together: this share of the narrower one's width is
+# common, and the gap is below this share of the taller one's height.
+STACK_COMMON = 0.6
+STACK_GAP = 0.25
+
+# Where the picture keeps the background's structure, only light fell on it: correlation of luma,
+# and the structure (standard deviation, levels) needed to tell.
+SAME_STRUCTURE = 0.9
+STRUCTURE_MIN = 6.0
+# A ghost has its outline in the background, not in the picture: so much stronger, levels per pixel.
+GHOST_TIMES = 1.5
+GHOST_EDGE_MIN = 8.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blob:
+    """A thing in the looked-at picture.
+
+    Attributes:
+        xyxy: Its box; ends exclusive.
+        area_px: Changed pixels in it.
+        contrast: By how much they pass their limit, on average.
+        ghost: Its outline stands in the background, not in the picture.
+    """
+
+    xyxy: tuple[int, int, int, int]
+    area_px: int
+    contrast: float
+    ghost: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blobs:
+    """All things of a look; `moving` and `ghosts` are bool (H, W): their pixels."""
+
+    things: list[Blob]
+    moving: Mask
+    ghosts: Mask
+
+
+def find_blobs(look: Look) -> Blobs:
+    """Join the changed pixels of a look into things."""
+    moving, ghosts = np.zeros_like(look.changed), np.zeros_like(look.changed)
+    solid = _despeckled(look.changed)
+    solid = _despeckled(solid & ~_light(look, solid))
+    pieces = []
+    for piece, mask in _pieces(look, solid):
+        x1, y1, x2, y2 = piece.xyxy
+        (ghosts if piece.ghost else moving)[y1:y2, x1:x2] |= mask
+        if not piece.ghost:
+            pieces.append(piece)
+    return Blobs([_joined(group) for group in _stacks(pieces)], moving, ghosts)
+
+
+def _pieces(look: Look, solid: Mask) -> Iterator[tuple[Blob, Mask]]:
+    labels, stats = _components(solid)
+    for label in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= AREA_MIN_PX):
+        if label == 0:
+            continue
+        x, y, width, height = (int(value) for value in stats[label, :4])
+        box = (slice(y, y + height), slice(x, x + width))
+        mask = labels[box] == label
+        pixels = mask & solid[box]
+        area = int(np.count_nonzero(pixels))
+        if area < AREA_MIN_PX:
+            continue
+        over = look.distance[box][pixels] / look.limit[box][pixels].astype(np.float32)
+        if np.count_nonzero(over > STRONG_TIMES) < STRONG_MIN_PX:
+            continue
+        xyxy = (x, y, x + width, y + height)
+        if _same_structure(look, xyxy):
+            continue
+        ghost = _is_ghost(look, xyxy, labels == label)
+        yield Blob(xyxy, area, float(over.mean()), ghost), mask
+
+
+def _components(solid: Mask) -> tuple[Int32, Int32]:
+    """Give the label of every pixel (0: none) and per label x, y, width, height, area."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, GAP_PX)
+    closed = cv2.morphologyEx(solid.view(np.uint8), cv2.MORPH_CLOSE, kernel)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    return np.asarray(labels, np.int32), np.asarray(stats, np.int32)
+
+
+def _despeckled(mask: Mask) -> Mask:
+    return np.asarray(cv2.medianBlur(mask.view(np.uint8), 3), np.uint8).view(np.bool_)
+
+
+def _light(look: Look, changed: Mask) -> Mask:
+    """Tell which changed pixels are the background under another light: shadows, reflections."""
+    light = np.zeros_like(changed)
+    at = np.flatnonzero(changed)
+    now = look.picture.reshape(-1, 3)[at].astype(np.float32)
+    then = look.background.reshape(-1, 3)[at].astype(np.float32)
+    ratio = now[:, 0] / np.maximum(then[:, 0], np.float32(1))
+    # Chroma shrinks towards grey (128) with the light.
+    hue = np.abs((now[:, 1:] - 128) - (then[:, 1:] - 128) * ratio[:, None])
+    same_hue = np.maximum(hue[:, 0], hue[:, 1]) < LIGHT_CHROMA_MAX
+    light.ravel()[at[same_hue & (ratio > LIGHT_MIN) & (ratio < LIGHT_MAX)]] = True
+    return light
+
+
+def _wider(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[slice, slice]:
+    x1, y1, x2, y2 = box
+    return (
+        slice(max(0, y1 - 1), min(shape[0], y2 + 1)),
+        slice(max(0, x1 - 1), min(shape[1], x2 + 1)),
+    )
+
+
+def _same_structure(look: Look, box: tuple[int, int, int, int]) -> bool:
+    """Tell whether the structure below a change is still the background's."""
+    part = _wider(box, look.changed.shape)
+    now = look.picture[part][:, :, 0].astype(np.float32)
+    then = look.background[part][:, :, 0].astype(np.float32)
+    now -= now.mean()
+    then -= then.mean()
+    spread = float(np.sqrt((then * then).mean()))
+    spread_now = float(np.sqrt((now * now).mean()))
+    if min(spread, spread_now) < STRUCTURE_MIN:
+        return False
+    return float((now * then).mean()) > SAME_STRUCTURE * spread * spread_now
+
+
+def _is_ghost(look: Look, box: tuple[int, int, int, int], mask: Mask) -> bool:
+    """Tell whether a thing's outline stands in the background instead of the picture."""
+    part = _wider(box, look.changed.shape)
+    outline = _steepness(mask[part].view(np.uint8)) != 0
+    then = _steepness(look.background[part][:, :, 0])[outline].mean()
+    now = _steepness(look.picture[part][:, :, 0])[outline].mean()
+    return bool(then > GHOST_EDGE_MIN and then > GHOST_TIMES * now)
+
+
+def _steepness(levels: Uint8) -> Uint8:
+    """Give the range of levels around each pixel."""
+    kernel = np.ones((3, 3), np.uint8)
+    steep = cv2.morphologyEx(np.ascontiguousarray(levels), cv2.MORPH_GRADIENT, kernel)
+    return np.asarray(steep, np.uint8)
+
+
+def _stacks(pieces: list[Blob]) -> list[list[Blob]]:
+    """Group pieces that stand over each other: head, trunk and legs of one person."""
+    group = list(range(len(pieces)))
+    for one in range(len(pieces)):
+        for two in range(one + 1, len(pieces)):
+            if group[one] != group[two] and _belong(pieces[one].xyxy, pieces[two].xyxy):
+                old, new = group[two], group[one]
+                group = [new if name == old else name for name in group]
+    return [
+        [pieces[at] for at, name in enumerate(group) if name == this] for this in sorted(set(group))
+    ]
+
+
+def _belong(one: tuple[int, int, int, int], two: tuple[int, int, int, int]) -> bool:
+    common = min(one[2], two[2]) - max(one[0], two[0])
+    if common < STACK_COMMON * min(one[2] - one[0], two[2] - two[0]):
+        return False
+    gap = max(one[1], two[1]) - min(one[3], two[3])
+    return gap < STACK_GAP * max(one[3] - one[1], two[3] - two[1])
+
+
+def _joined(pieces: list[Blob]) -> Blob:
+    boxes = np.array([piece.xyxy for piece in pieces])
+    area = sum(piece.area_px for piece in pieces)
+    contrast = sum(piece.contrast * piece.area_px for piece in pieces) / area
+    x1, y1 = (int(value) for value in boxes[:, :2].min(axis=0))
+    x2, y2 = (int(value) for value in boxes[:, 2:].max(axis=0))
+    return Blob((x1, y1, x2, y2), area, contrast, ghost=False)
