@@ -18,6 +18,7 @@ VedetteError
 └── SinkError             where results go
     ├── SinkUnavailable   waiting may help
     └── SinkRefused       a place cannot be written
+        └── SinkClosed    its reader has gone (`| head`): stop, nothing is wrong
 
 The class says who must act; `retry` says whether waiting is worth it. Exit codes stand in
 `cli/exits.py` alone. A message says what happened, to what, and what to do; never a password.
@@ -136,3 +137,7 @@ class SinkUnavailable(SinkError):
 
 class SinkRefused(SinkError):
     """A place cannot be written."""
+
+
+class SinkClosed(SinkRefused):
+    """Its reader has gone (`| head`): stop, nothing is wrong."""

@@ -1,0 +1,242 @@
+"""Many sinks as one: quick ones are written at once, slow ones from a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from vedette.domain.errors import SinkError, SinkUnavailable
+from vedette.domain.frame import Frame
+from vedette.domain.scene import Scene
+from vedette.domain.stream import StreamFacts
+from vedette.sinks.base import Sink
+from vedette.telemetry import Repeats
+
+log = logging.getLogger(__name__)
+
+# Waits are told of every change; this only bounds what a lost telling could cost.
+WAIT_S = 1.0
+# A sink that writes one last frame and removes its file needs no longer.
+DISCARD_S = 10.0
+
+
+class Fanout(Sink):
+    """Hands every frame to all sinks, in their order.
+
+    A finite source waits for a slow sink whose queue is full. A live source never waits: the
+    oldest frame of the queue is dropped and counted in `dropped`. What goes wrong in a thread is
+    raised by the next `write` or `finish`. A sink that failed is discarded; the others go on, and
+    can be finished.
+    """
+
+    name = "outputs"
+
+    def __init__(
+        self, sinks: Sequence[Sink], *, live: bool, queue_frames_max: int, finish_s: float = 120.0
+    ) -> None:
+        """Gather sinks.
+
+        Args:
+            sinks: Each is opened, and finished or discarded, by this one.
+            live: True where the source does not wait for us.
+            queue_frames_max: Frames waiting for each slow sink.
+            finish_s: How long all slow sinks together may take to finish.
+        """
+        self.target = ", ".join(sink.target for sink in sinks)
+        self._sinks = tuple(sinks)
+        self._live = live
+        self._queue_frames_max = queue_frames_max
+        self._finish_s = finish_s
+        self._lanes: list[_Direct | _Queue] = []
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Frames that a live source left out of a slow sink, by the sink's target."""
+        return Counter({lane.sink.target: lane.dropped for lane in self._lanes if lane.dropped})
+
+    def open(self, facts: StreamFacts) -> None:
+        """Open all sinks; if one refuses, those already open are discarded."""
+        try:
+            for sink in self._sinks:
+                sink.open(facts)
+        except BaseException:
+            # Those not opened have nothing to discard, and say nothing to it.
+            for sink in reversed(self._sinks):
+                sink.discard()
+            raise
+        self._lanes = [
+            _Queue(sink, live=self._live, queue_frames_max=self._queue_frames_max)
+            if sink.slow
+            else _Direct(sink)
+            for sink in self._sinks
+        ]
+
+    def write(self, frame: Frame, scene: Scene) -> None:
+        """Hand on one frame.
+
+        Raises:
+            SinkError: a sink failed, now or in its thread; the other sinks have the frame.
+        """
+        failures = [lane.write(frame, scene) for lane in self._lanes]
+        _raise_first(failures)
+
+    def finish(self) -> None:
+        """Finish every sink that has not failed, even if another does.
+
+        Raises:
+            SinkError: the first failure that no `write` has raised.
+        """
+        until_mono_s = time.monotonic() + self._finish_s
+        # First all are told to end, then all are waited for: they end side by side.
+        failures = [lane.end() for lane in self._lanes]
+        failures += [lane.join(until_mono_s) for lane in self._lanes]
+        _raise_first(failures)
+
+    def discard(self) -> None:
+        for lane in self._lanes:
+            lane.abandon()
+
+
+def _raise_first(failures: Sequence[BaseException | None]) -> None:
+    for failure in failures:
+        if failure is not None:
+            raise failure
+
+
+class _Direct:
+    """A quick sink: written to by the caller. Failures are given back, each once."""
+
+    dropped = 0
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self._over = False
+
+    def write(self, frame: Frame, scene: Scene) -> SinkError | None:
+        if self._over:
+            return None
+        try:
+            self.sink.write(frame, scene)
+        except SinkError as error:
+            self.abandon()
+            return error
+        return None
+
+    def end(self) -> SinkError | None:
+        if self._over:
+            return None
+        self._over = True
+        try:
+            self.sink.finish()
+        except SinkError as error:
+            self.sink.discard()
+            return error
+        return None
+
+    def join(self, until_mono_s: float) -> SinkError | None:  # noqa: ARG002
+        return None
+
+    def abandon(self) -> None:
+        if not self._over:
+            self._over = True
+            self.sink.discard()
+
+
+class _Wish(Enum):
+    """What a queue's thread shall do when nothing is left to write."""
+
+    GO_ON = auto()
+    FINISH = auto()
+    DISCARD = auto()
+
+
+class _Queue:
+    """A slow sink: a bounded queue, and a thread that writes, finishes and discards."""
+
+    def __init__(self, sink: Sink, *, live: bool, queue_frames_max: int) -> None:
+        self.sink = sink
+        self.dropped = 0
+        self._live = live
+        self._queue_frames_max = queue_frames_max
+        self._frames: deque[tuple[Frame, Scene]] = deque()
+        self._wish = _Wish.GO_ON
+        self._failure: BaseException | None = None
+        self._failed = False
+        self._change = threading.Condition()
+        self._repeats = Repeats(log, f"frames dropped by {sink.name} {sink.target}")
+        # A daemon: a place that never answers must not keep the program from ending.
+        self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+        self._thread.start()
+
+    def write(self, frame: Frame, scene: Scene) -> BaseException | None:
+        with self._change:
+            if not self._live:
+                while len(self._frames) >= self._queue_frames_max and not self._failed:
+                    self._change.wait(WAIT_S)
+            if self._failed or self._wish is not _Wish.GO_ON:
+                return self._take_failure()
+            if len(self._frames) >= self._queue_frames_max:
+                self._frames.popleft()
+                self.dropped += 1
+                self._repeats.add(f"frame {frame.number}")
+            self._frames.append((frame, scene))
+            self._change.notify_all()
+            return None
+
+    def end(self) -> BaseException | None:
+        self._wish_for(_Wish.FINISH)
+        return None
+
+    def join(self, until_mono_s: float) -> BaseException | None:
+        self._thread.join(max(0.0, until_mono_s - time.monotonic()))
+        if self._thread.is_alive():
+            return SinkUnavailable(
+                f"{self.sink.target}: the {self.sink.name} could not be finished in time; "
+                "is its place slow or gone?"
+            )
+        with self._change:
+            return self._take_failure()
+
+    def abandon(self) -> None:
+        self._wish_for(_Wish.DISCARD)
+        self._thread.join(DISCARD_S)
+
+    def _wish_for(self, wish: _Wish) -> None:
+        with self._change:
+            self._wish = wish
+            self._change.notify_all()
+
+    def _take_failure(self) -> BaseException | None:
+        failure, self._failure = self._failure, None
+        return failure
+
+    def _run(self) -> None:
+        try:
+            while (item := self._next()) is not None:
+                self.sink.write(*item)
+                del item  # A frame holds a picture; none is kept while waiting for the next.
+            if self._wish is _Wish.FINISH:
+                self.sink.finish()
+            else:
+                self.sink.discard()
+        except BaseException as error:  # noqa: BLE001  # Whatever it is, the caller raises it.
+            self.sink.discard()
+            with self._change:
+                self._failure, self._failed = error, True
+                self._frames.clear()
+                self._change.notify_all()
+
+    def _next(self) -> tuple[Frame, Scene] | None:
+        """Give the next frame; None when it is time to end."""
+        with self._change:
+            while not self._frames and self._wish is _Wish.GO_ON:
+                self._change.wait(WAIT_S)
+            if self._wish is _Wish.DISCARD:
+                self._frames.clear()
+            item = self._frames.popleft() if self._frames else None
+            self._change.notify_all()
+            return item

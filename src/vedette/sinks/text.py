@@ -1,0 +1,250 @@
+"""Predictions as text and tables: JSON Lines, CSV, Parquet, or JSON Lines on standard output.
+
+The row is that of `domain/prediction.py`; docs/reference/predictions.md shows each format. A frame
+that was looked at always leaves a trace, found something or not: what is missing was not looked at.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import select
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from vedette.domain.errors import SinkClosed, SinkRefused
+from vedette.domain.frame import Frame
+from vedette.domain.prediction import Origin, prediction_row
+from vedette.domain.scene import Scene
+from vedette.domain.stream import StreamFacts
+from vedette.sinks.base import Sink
+from vedette.sinks.rows import Row, RowWriter, write_all
+from vedette.sinks.whole import WholeFile, refusal
+
+STDOUT = "-"
+FRAME_COLUMNS = (
+    "scenario_id", "camera_id", "run", "frame", "pts_s", "captured_at", "width", "height",
+)  # fmt: skip
+OBJECT_COLUMNS = ("label", "confidence", "x1", "y1", "x2", "y2", "track_id", "zones")
+# A finite source's lines wait for this many before they are written in one go.
+BUFFER_BYTES = 1 << 18
+# How long a full, non-blocking pipe may stand still before its reader counts as gone.
+STDOUT_STALL_S = 600.0
+
+
+def prediction_sink(target: str | Path, origin: Origin, *, stdout: BinaryIO | None = None) -> Sink:
+    """Give the sink for a target: `-` is standard output, else the suffix tells the format.
+
+    Args:
+        target: `-`, or a path that ends in .jsonl, .csv or .parquet.
+        origin: Whose rows these are.
+        stdout: What `-` means; `sys.stdout` if None.
+
+    Raises:
+        SinkRefused: the suffix names no format.
+    """
+    if str(target) == STDOUT:
+        return StdoutSink(origin, stdout=stdout)
+    return PredictionSink(Path(target), origin)
+
+
+class PredictionSink(Sink):
+    """Writes rows to a file whose suffix tells the format.
+
+    A finite source's file appears when whole. A live source's JSON Lines or CSV file takes its name
+    with its first line and then grows by whole lines; its Parquet file appears at the end.
+    """
+
+    name = "predictions"
+
+    def __init__(self, path: Path, origin: Origin) -> None:
+        """Plan a file; nothing is touched before `open`.
+
+        Raises:
+            SinkRefused: the suffix names no format.
+        """
+        self.target = str(path)
+        self._path = path
+        self._origin = origin
+        self._suffix = path.suffix.lower()
+        if self._suffix not in (".jsonl", ".csv", ".parquet"):
+            raise SinkRefused(
+                f"{path}: predictions are written as .jsonl, .csv or .parquet; "
+                "end its name in one of them"
+            )
+        self._whole = WholeFile(path)
+        self._writer: RowWriter | None = None
+
+    def open(self, facts: StreamFacts) -> None:
+        file = self._whole.open()
+        if self._suffix == ".parquet":
+            from vedette.sinks.table import TableWriter
+
+            self._writer = TableWriter(file)
+            return
+        lines = JsonLines() if self._suffix == ".jsonl" else CsvLines()
+        if facts.live:
+            self._writer = _GrowingLines(self._whole, file, lines)
+        else:
+            self._writer = _BufferedLines(file, lines)
+
+    def write(self, frame: Frame, scene: Scene) -> None:
+        assert self._writer is not None, "write() before open()"
+        try:
+            self._writer.write(prediction_row(self._origin, frame, scene))
+        except OSError as error:
+            raise refusal(self._path, error) from error
+
+    def finish(self) -> None:
+        writer, self._writer = self._writer, None
+        assert writer is not None, "finish() before open()"
+        try:
+            writer.close()
+            if not self._whole.appeared:
+                self._whole.appear()
+        except OSError as error:
+            raise refusal(self._path, error) from error
+        finally:
+            self._whole.close()
+
+    def discard(self) -> None:
+        # A Parquet writer left open would write its end when it is collected: first the file goes.
+        self._whole.close()
+        self._writer = None
+
+
+class StdoutSink(Sink):
+    """Writes JSON Lines to standard output, each line at once; its reader may go away.
+
+    It counts as slow because a reader that stands still stops us: a thread of its own waits then.
+    """
+
+    name = "predictions"
+    target = STDOUT
+    slow = True
+
+    def __init__(self, origin: Origin, *, stdout: BinaryIO | None = None) -> None:
+        """Plan lines to `stdout`, or to `sys.stdout` if None."""
+        self._origin = origin
+        self._given = stdout
+        self._lines = JsonLines()
+
+    def open(self, facts: StreamFacts) -> None:  # noqa: ARG002
+        stream = self._given or sys.stdout.buffer
+        try:
+            sys.stdout.flush()
+            # Past Python's buffer: what it held back for a closed pipe would fail again at exit.
+            self._stream: Any = io.FileIO(stream.fileno(), "w", closefd=False)
+        except BrokenPipeError as error:
+            raise SinkClosed("standard output: nobody reads it any more") from error
+        except OSError:  # No file behind it (io.UnsupportedOperation is one).
+            self._stream = stream
+
+    def write(self, frame: Frame, scene: Scene) -> None:
+        line = memoryview(self._lines.encode(prediction_row(self._origin, frame, scene)))
+        try:
+            while line:
+                written = self._stream.write(line)
+                if written is None:  # A non-blocking pipe that is full.
+                    self._wait()
+                    continue
+                line = line[written:]
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise SinkClosed("standard output: nobody reads it any more") from error
+        except OSError as error:
+            raise refusal(Path("standard output"), error) from error
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    def discard(self) -> None:
+        """What was written was read."""
+
+    def _wait(self) -> None:
+        _, ready, _ = select.select([], [self._stream], [], STDOUT_STALL_S)
+        if not ready:
+            raise SinkRefused(f"standard output: nobody read it for {STDOUT_STALL_S:g} s")
+
+
+class JsonLines:
+    """One JSON object a line, keys in the row's order, no spaces."""
+
+    head = b""
+
+    def encode(self, row: Row) -> bytes:
+        """Give a row's line; UTF-8, ends with a line feed."""
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode() + b"\n"
+
+
+class CsvLines:
+    """One line an object, per RFC 4180 but for a plain line feed; one with no object if none."""
+
+    head = (",".join((*FRAME_COLUMNS, *OBJECT_COLUMNS)) + "\n").encode()
+
+    def encode(self, row: Row) -> bytes:
+        """Give a row's lines; UTF-8, each ends with a line feed."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        frame = [row[column] for column in FRAME_COLUMNS]
+        for found in row["objects"]:
+            cells = [found[column] for column in OBJECT_COLUMNS[:-1]]
+            writer.writerow([*frame, *cells, ";".join(map(_escaped, found["zones"]))])
+        if not row["objects"]:
+            writer.writerow([*frame, *("" for _ in OBJECT_COLUMNS)])
+        return text.getvalue().encode()
+
+
+def _escaped(zone: str) -> str:
+    """Give a zone's name with `;` told apart from the one between names."""
+    return zone.replace("\\", "\\\\").replace(";", "\\;")
+
+
+class _BufferedLines(RowWriter):
+    """Lines of a finite source: nobody reads them before the end, so they go in big pieces."""
+
+    def __init__(self, file: io.FileIO, lines: JsonLines | CsvLines) -> None:
+        self._file = file
+        self._lines = lines
+        self._held = bytearray(lines.head)
+
+    def write(self, row: Row) -> None:
+        self._held += self._lines.encode(row)
+        if len(self._held) >= BUFFER_BYTES:
+            self.close()
+
+    def close(self) -> None:
+        write_all(self._file, bytes(self._held))
+        self._held.clear()
+
+
+class _GrowingLines(RowWriter):
+    """Lines of a live source: each row is there, whole, once written."""
+
+    def __init__(self, whole: WholeFile, file: io.FileIO, lines: JsonLines | CsvLines) -> None:
+        self._whole = whole
+        self._file = file
+        self._lines = lines
+        self._size_bytes = 0
+
+    def write(self, row: Row) -> None:
+        self._append(self._lines.encode(row))
+
+    def close(self) -> None:
+        if not self._whole.appeared:
+            self._append(b"")
+
+    def _append(self, lines: bytes) -> None:
+        head = b"" if self._whole.appeared else self._lines.head
+        try:
+            write_all(self._file, head + lines)
+        except OSError:
+            self._whole.truncate(self._size_bytes)
+            raise
+        self._size_bytes += len(head) + len(lines)
+        if not self._whole.appeared:
+            # Only now: an older file of that name is worth more than an empty new one.
+            self._whole.appear()
