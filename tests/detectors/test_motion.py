@@ -111,3 +111,100 @@ def test_going_on_from_a_saved_state_gives_the_same_bytes_at_every_frame() -> No
         )
         resumed = MotionDetector()
         resumed.load_state(state)
+
+
+def test_light_switched_on_is_learned_anew_and_reported_as_nothing() -> None:
+    detector, ground = MotionDetector(), street()
+    lamp = np.linspace(1.0, 1.9, WIDTH, dtype=np.float32)[None, :, None]
+    lit = np.clip(ground * lamp + 30, 0, 255).astype(np.uint8)
+
+    dark = [len(found(detector, noisy(ground, n), n, 10)) for n in range(40)]
+    bright = [len(found(detector, noisy(lit, n), n, 10)) for n in range(40, 80)]
+    after = found(detector, noisy(with_box(lit, 300, 150), 80), 80, 10)
+
+    assert sum(dark) == 0
+    assert sum(bright) == 0
+    assert len(after) == 1
+
+
+def test_a_camera_that_changes_its_exposure_reports_nothing_and_still_sees() -> None:
+    detector, ground = MotionDetector(), street()
+    for n in range(80):
+        gain = 1.0 if n < 40 else 0.7
+        dimmed = noisy((ground * gain).astype(np.uint8), n)
+
+        assert len(found(detector, dimmed, n, 10)) == 0
+
+    picture = (with_box(ground, 300, 150) * 0.7).astype(np.uint8)
+    assert len(found(detector, noisy(picture, 80), 80, 10)) == 1
+
+
+def test_a_trembling_camera_reports_nothing() -> None:
+    detector, ground = MotionDetector(), street()
+
+    for n in range(60):
+        shaken = np.roll(ground, (n % 3 - 1, n % 2), axis=(0, 1))
+        assert len(found(detector, noisy(shaken, n), n, 10)) == 0
+
+
+@pytest.mark.parametrize("fps", [2, 5])
+def test_a_thing_that_stops_is_reported_for_half_a_minute_and_forgotten_after_minutes(
+    fps: float,
+) -> None:
+    detector, ground = MotionDetector(), street()
+    parked = with_box(ground, 250, 120)
+    seen_at_s = []
+    for n in range(round(160 * fps)):
+        second = n / fps
+        picture = parked if second >= 20 else ground
+        if len(found(detector, noisy(picture, n), n, fps)):
+            seen_at_s.append(second)
+
+    assert [20 + n / fps for n in range(round(30 * fps))] == seen_at_s[: round(30 * fps)]
+    assert seen_at_s[-1] < 20 + 120
+
+
+def test_a_street_that_a_parked_car_uncovers_is_known_at_once() -> None:
+    detector, ground = MotionDetector(), street()
+    parked = with_box(ground, 250, 120, 120, 60)
+    for n in range(2 * 100):
+        found(detector, noisy(parked if 40 <= n < 190 else ground, n), n, 2)
+
+    assert len(found(detector, noisy(ground, 201), 201, 2)) == 0
+
+
+def test_who_stood_there_when_the_camera_started_leaves_no_ghost() -> None:
+    detector, ground = MotionDetector(), street()
+    occupied = with_box(ground, 250, 120)
+    boxes = [found(detector, noisy(occupied if n < 100 else ground, n), n, 10) for n in range(120)]
+
+    assert all(len(at_rest) == 0 for at_rest in boxes[:100])
+    assert all(len(gone) == 0 for gone in boxes[110:])
+
+
+def test_a_shadow_stays_out_of_the_box() -> None:
+    detector, ground = MotionDetector(), street()
+    overlaps = []
+    for n in range(80):
+        picture = ground.copy()
+        x = 100 + 4 * (n - 40)
+        if n >= 40:
+            picture[270:290, x - 70 : x] = (picture[270:290, x - 70 : x] * 0.65).astype(np.uint8)
+            picture = with_box(picture, x, 200)
+        boxes = found(detector, noisy(picture, n), n, 10)
+        if n >= 40:
+            assert len(boxes) == 1
+            overlaps.append(overlap(boxes[0], np.array([x, 200, x + 40, 290])))
+
+    assert np.median(overlaps) >= 0.7
+
+
+def test_a_picture_of_another_size_begins_anew() -> None:
+    detector = MotionDetector()
+    for n in range(40):
+        found(detector, noisy(street(), n), n, 10)
+    smaller = np.ascontiguousarray(street()[:240, :320])
+
+    counts = [len(found(detector, smaller, n, 10)) for n in range(40, 60)]
+
+    assert sum(counts) == 0

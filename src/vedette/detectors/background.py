@@ -58,7 +58,7 @@ JUMP_SHARE = 0.5
 JUMP_RISE = 0.3
 
 # A camera's exposure moves the whole picture by a factor: taken back between these, in such steps.
-GAIN_MIN, GAIN_MAX, GAIN_STEP = 0.5, 2.0, 0.01
+GAIN_MIN, GAIN_MAX, GAIN_STEP = 0.3, 3.0, 0.01
 # Luma that tells the factor: neither black nor clipped.
 GAIN_LUMA = (24, 230)
 
@@ -116,7 +116,7 @@ class Background:
         """Compare a picture with what is known."""
         background = _uint8(self._mean)
         picture = _exposure_taken_back(picture, background)
-        distance = _distance(picture, background)
+        distance = _distance(picture, background, sway=True)
         limit = np.clip(_uint8(self._noise * np.float32(NOISE_TIMES)), LIMIT_MIN, LIMIT_MAX)
         beside = distance > limit
         near_rival = _distance(picture, self._rival) < SAME_MAX
@@ -194,9 +194,21 @@ def _accumulate(levels: Uint8, mean: Float32, rate: float, where: Mask) -> None:
     cv2.accumulateWeighted(levels, mean, rate, where.view(np.uint8))
 
 
-def _distance(one: Uint8, two: Uint8) -> Uint8:
-    """Give how far apart two pictures are: the larger of luma and weighted chroma, (H, W)."""
-    apart = cv2.split(cv2.absdiff(one, two))
+def _distance(one: Uint8, two: Uint8, *, sway: bool = False) -> Uint8:
+    """Give how far apart two pictures are: the larger of luma and weighted chroma, (H, W).
+
+    With `sway` a pixel of one may look like any of its neighbours in two: cameras tremble, and
+    their focus breathes.
+    """
+    if sway:
+        around = np.ones((3, 3), np.uint8)
+        above, below = (
+            cv2.subtract(one, cv2.dilate(two, around)),
+            cv2.subtract(cv2.erode(two, around), one),
+        )
+        apart = cv2.split(cv2.max(above, below))
+    else:
+        apart = cv2.split(cv2.absdiff(one, two))
     chroma: Any = cv2.max(apart[1], apart[2])
     return np.asarray(cv2.max(apart[0], cv2.add(chroma, chroma)), np.uint8)
 

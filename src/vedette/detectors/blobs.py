@@ -23,7 +23,7 @@ STRONG_TIMES = 2.0
 STRONG_MIN_PX = 6
 
 # A shadow or a reflection changes the light by such a factor and keeps the hue (up to some levels).
-LIGHT_MIN, LIGHT_MAX = 0.45, 1.1
+LIGHT_MIN, LIGHT_MAX = 0.45, 1.15
 LIGHT_CHROMA_MAX = 4.0
 
 # Pieces that stand over each other belong together: this share of the narrower one's width is
@@ -35,6 +35,8 @@ STACK_GAP = 0.25
 # and the structure (standard deviation, levels) needed to tell.
 SAME_STRUCTURE = 0.9
 STRUCTURE_MIN = 6.0
+# How far a camera may have moved, or its focus breathed.
+SHIFT_MAX_PX = 2
 # A ghost has its outline in the background, not in the picture: so much stronger, levels per pixel.
 GHOST_TIMES = 1.5
 GHOST_EDGE_MIN = 8.0
@@ -128,26 +130,30 @@ def _light(look: Look, changed: Mask) -> Mask:
     return light
 
 
-def _wider(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[slice, slice]:
+def _wider(
+    box: tuple[int, int, int, int], shape: tuple[int, ...], by: int = 1
+) -> tuple[slice, slice]:
     x1, y1, x2, y2 = box
     return (
-        slice(max(0, y1 - 1), min(shape[0], y2 + 1)),
-        slice(max(0, x1 - 1), min(shape[1], x2 + 1)),
+        slice(max(0, y1 - by), min(shape[0], y2 + by)),
+        slice(max(0, x1 - by), min(shape[1], x2 + by)),
     )
 
 
 def _same_structure(look: Look, box: tuple[int, int, int, int]) -> bool:
-    """Tell whether the structure below a change is still the background's."""
-    part = _wider(box, look.changed.shape)
-    now = look.picture[part][:, :, 0].astype(np.float32)
-    then = look.background[part][:, :, 0].astype(np.float32)
-    now -= now.mean()
-    then -= then.mean()
-    spread = float(np.sqrt((then * then).mean()))
-    spread_now = float(np.sqrt((now * now).mean()))
-    if min(spread, spread_now) < STRUCTURE_MIN:
+    """Tell whether the background is still there: only its light changed, or the camera moved."""
+    x1, y1, x2, y2 = box
+    height, width = look.changed.shape
+    if x2 - x1 > width // 2 or y2 - y1 > height // 2:
         return False
-    return float((now * then).mean()) > SAME_STRUCTURE * spread * spread_now
+    part = _wider(box, look.changed.shape)
+    now = look.picture[part][:, :, 0]
+    part = _wider(box, look.changed.shape, by=1 + SHIFT_MAX_PX)
+    then = look.background[part][:, :, 0]
+    if min(now.std(), then.std()) < STRUCTURE_MIN:
+        return False
+    likeness = cv2.matchTemplate(np.ascontiguousarray(then), now, cv2.TM_CCOEFF_NORMED)
+    return float(likeness.max()) > SAME_STRUCTURE
 
 
 def _is_ghost(look: Look, box: tuple[int, int, int, int], mask: Mask) -> bool:
