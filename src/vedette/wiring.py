@@ -5,14 +5,17 @@ Engines are imported where they are made, so that nobody pays for one that is no
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from vedette.clock import SystemClock
 from vedette.domain.errors import BadInput
@@ -23,10 +26,11 @@ if TYPE_CHECKING:
     from vedette.detectors.base import Detector
     from vedette.detectors.catalog import Catalog
     from vedette.detectors.shelf import Shelf
+    from vedette.domain.detection import State
     from vedette.domain.frame import Frame
-    from vedette.domain.prediction import Origin
     from vedette.domain.scene import Scene
     from vedette.domain.stream import Position, StreamFacts
+    from vedette.runner.analysis import RunReport
     from vedette.runner.ledger import Limit
     from vedette.runner.pacing import Pacer
     from vedette.runner.pipeline import Pipeline
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from vedette.sources.street import StreetTruth
 
 RUN_SCENARIO_ID = "run"
+AUTO = "auto"
+MOTION = "motion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +72,215 @@ class AnalysisRequest:
     limit: Limit | None = None
 
 
-def worker_count(settings: Settings) -> int:
-    """Frames in detection at once: the setting, or one per core this process may use."""
-    return settings.workers or len(os.sched_getaffinity(0))
+class Wiring:
+    """Holds what all analyses of a process share, and makes each one its own parts.
+
+    Use it as a context manager: leaving it ends its threads and frees its models.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._workers = settings.workers or len(os.sched_getaffinity(0))
+        self._executor: Executor | None = None
+        self._shared: dict[tuple[str, tuple[str, ...] | None], Detector] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+        for detector in self._shared.values():
+            detector.close()
+
+    def analysis(
+        self,
+        request: AnalysisRequest,
+        *,
+        watch: Callable[[Frame, Scene], None] | None = None,
+    ) -> Analysis:
+        """Make all parts of one analysis; the source is not opened yet.
+
+        Args:
+            request: What is asked for.
+            watch: Called after every frame.
+
+        Raises:
+            UsageError, ConfigError, DetectorError: something that was asked for cannot be had.
+        """
+        from vedette.analytics.scene import Analyzer
+        from vedette.runner.pipeline import Pipeline
+
+        source = make_source(request.source, self._settings)
+        detector, notes = self._detector(request)
+        sinks = make_sinks(request, source, self._settings)
+        confidence = detector.confidence if request.confidence is None else request.confidence
+        pipeline = Pipeline(
+            source=source,
+            detector=detector,
+            analyzer=Analyzer(request.plan, confidence=confidence, classes=request.classes),
+            sinks=sinks,
+            pacer_for=partial(make_pacer, fps=request.fps, settings=self._settings),
+            executor=self._threads(),
+            workers=self._workers,
+            live_queue_packets_max=self._settings.live_queue_packets_max,
+            limit=request.limit,
+            watch=watch,
+        )
+        return Analysis(pipeline, sinks, detector.name, tuple(notes))
+
+    def _threads(self) -> Executor:
+        if self._executor is None:
+            import cv2
+
+            # Work is split by frame over our own threads; OpenCV's would only compete with them.
+            cv2.setNumThreads(1)
+            self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="detect")
+        return self._executor
+
+    def _detector(self, request: AnalysisRequest) -> tuple[Detector, list[str]]:
+        chosen, notes = choose_detector(request.detector, self._settings)
+        if chosen == MOTION:
+            from vedette.detectors.motion import MotionDetector
+
+            if request.classes is not None and "moving" not in request.classes:
+                raise BadInput(
+                    f"--classes {','.join(request.classes)}: the motion detector knows only "
+                    "'moving'; name a model with --detector (see `vedette models list`)"
+                )
+            return MotionDetector(), notes
+        with self._lock:
+            key = (chosen, request.classes)
+            if key not in self._shared:
+                self._shared[key] = load_model(chosen, request.classes, self._settings)
+            return self._shared[key], notes
 
 
-def make_executor(settings: Settings) -> Executor:
-    """Make the threads that detect for all pipelines of the process."""
-    import cv2
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One analysis, ready to be carried out.
 
-    # Work is split by frame over our own threads; OpenCV's would only compete with them.
-    cv2.setNumThreads(1)
-    return ThreadPoolExecutor(worker_count(settings), thread_name_prefix="detect")
+    Attributes:
+        pipeline: Its road; `pipeline.stop()` ends it in order.
+        sinks: Its outputs.
+        detector_name: The model in use.
+        notes: What a person should be told before it starts.
+    """
+
+    pipeline: Pipeline
+    sinks: Sink
+    detector_name: str
+    notes: tuple[str, ...]
+
+    def carry_out(
+        self,
+        *,
+        opened: Callable[[StreamFacts], None] | None = None,
+        resume_from: State | None = None,
+    ) -> RunReport:
+        """Run it to its end; see `runner.analysis.carry_out`."""
+        from vedette.runner.analysis import carry_out
+
+        return carry_out(self.pipeline, self.sinks, opened=opened, resume_from=resume_from)
+
+
+def make_source(address: str, settings: Settings) -> Source:
+    """Make the source that an address or path names; it is not opened yet.
+
+    Raises:
+        BadInput: no such kind of source.
+    """
+    from vedette.sources.registry import FILE, WEBCAM, SourceRegistry
+
+    return SourceRegistry(
+        {
+            FILE: partial(_make_engine, "file.FileSource", settings),
+            "rtsp": partial(_make_engine, "rtsp.RTSPSource", settings),
+            "rtsps": partial(_make_engine, "rtsp.RTSPSource", settings),
+            "http": partial(_make_engine, "http.HTTPSource", settings),
+            "https": partial(_make_engine, "http.HTTPSource", settings),
+            "udp": partial(_make_engine, "udp.UDPSource", settings),
+            WEBCAM: partial(_make_engine, "webcam.WebcamSource", settings),
+            "synthetic": partial(_make_engine, "synthetic.SyntheticSource", settings),
+        }
+    ).source(address)
+
+
+def _make_engine(engine: str, settings: Settings, address: str) -> Source:
+    module, name = engine.split(".")
+    constructor = getattr(importlib.import_module(f"vedette.sources.{module}"), name)
+    made: Source = constructor(address, settings, SystemClock())
+    return made
+
+
+def make_pacer(
+    facts: StreamFacts, resumed_at: Position | None, *, fps: Fraction | None, settings: Settings
+) -> Pacer:
+    """Make the pacer that fits the stream."""
+    from vedette.runner.pacing import FinitePacer, LivePacer
+
+    if facts.live:
+        return LivePacer(fps, SystemClock(), lag_max_s=settings.live_lag_max_s)
+    return FinitePacer(fps, resumed_at)
+
+
+def choose_detector(asked: str, settings: Settings) -> tuple[str, list[str]]:
+    """Turn `auto` into a name, with what a person should be told about the choice."""
+    if asked != AUTO:
+        return asked, []
+    best = model_shelf(settings).best()
+    if best is not None:
+        return best, []
+    return MOTION, [
+        "no model is installed, so all that moves is called 'moving'; to have people and vehicles "
+        "recognised: vedette models pull yolox-nano"
+    ]
+
+
+def load_model(name_or_file: str, classes: tuple[str, ...] | None, settings: Settings) -> Detector:
+    """Load an installed model or a file, to be shared by all sources.
+
+    Raises:
+        NotFound: no such model or file.
+        ModelUnreadable: the file is no model we can use.
+    """
+    from vedette.detectors.onnx import OnnxDetector
+
+    path, card = model_shelf(settings).resolve(name_or_file)
+    return OnnxDetector(
+        path,
+        card,
+        cache_dir=settings.cache_dir,
+        bytes_max=settings.model_bytes_max,
+        classes=classes,
+    )
+
+
+def make_sinks(request: AnalysisRequest, source: Source, settings: Settings) -> Sink:
+    """Make the outputs a request names, as one."""
+    from vedette.sinks.fanout import Fanout
+
+    sinks: list[Sink] = []
+    if request.predictions is not None:
+        from vedette.domain.prediction import Origin
+        from vedette.sinks.text import prediction_sink
+
+        sinks.append(prediction_sink(request.predictions, Origin(RUN_SCENARIO_ID, source.name)))
+    if request.snapshots is not None:
+        from vedette.sinks.snapshots import SnapshotSink
+
+        sinks.append(SnapshotSink(request.snapshots))
+    if request.annotated is not None:
+        from vedette.sinks.annotated import AnnotatedSink
+
+        sinks.append(AnnotatedSink(request.annotated, request.plan))
+    return Fanout(sinks, live=source.live, queue_frames_max=settings.sink_queue_frames_max)
 
 
 def read_scene(path: Path | None) -> ScenePlan:
@@ -97,30 +300,6 @@ def read_scene(path: Path | None) -> ScenePlan:
     except OSError as error:
         raise BadInput(f"scene file {path}: {error.strerror}") from error
     return parse_scene(text, str(path))
-
-
-def make_source(address: str, settings: Settings) -> Source:
-    """Make the source that an address or path names."""
-    from vedette.sources import registry
-
-    return registry.SourceRegistry(
-        {
-        }
-    ).source(address)
-
-
-def make_pacer(
-    facts: StreamFacts, resumed_at: Position | None, *, fps: Fraction | None, settings: Settings
-) -> Pacer:
-    """Make the pacer that fits the stream."""
-    from vedette.runner import pacing
-
-    raise NotImplementedError
-
-
-def make_detector(request: AnalysisRequest, settings: Settings) -> tuple[Detector, list[str]]:
-    """Make the detector a request names, and what a person should be told about the choice."""
-    raise NotImplementedError
 
 
 def known_truth(address: str) -> StreetTruth | None:

@@ -6,7 +6,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from vedette.cli.wording import clock_text, counts_text
 
@@ -65,7 +65,7 @@ class Progress(ABC):
     @abstractmethod
     def _tell(self, frame: Frame, scene: Scene) -> None: ...
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -74,7 +74,10 @@ class Progress(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End; leaves the cursor on a fresh line."""
+        self._end()
+
+    def _end(self) -> None:  # noqa: B027  (most leave nothing on the screen)
+        """Leave the cursor on a fresh line."""
 
 
 class Quiet(Progress):
@@ -143,12 +146,7 @@ class Bar(Progress):
             counts=counts_text(scene.counts),
         )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _end(self) -> None:
         if self._bar is not None:
             self._bar.stop()
 

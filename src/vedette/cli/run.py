@@ -36,7 +36,9 @@ def run(
     source: Annotated[str, typer.Argument(help="File, address or webcam to analyse.")],
     detector: Annotated[
         str,
-        typer.Option(help="auto, motion, an installed model's name (`vedette models`) or FILE.onnx."),
+        typer.Option(
+            help="auto, motion, an installed model's name (`vedette models`) or FILE.onnx."
+        ),
     ] = "auto",
     classes: Annotated[
         str | None, typer.Option(help="Only these, such as person,car.", metavar="LABELS")
@@ -99,7 +101,8 @@ def run(
     )
     to_stdout = predictions == "-"
     bar = progress.make_progress(quiet=as_json and not sys.stderr.isatty())
-    with wiring.prepare(request, settings, watch=bar.watch) as analysis:
+    with wiring.Wiring(settings) as house:
+        analysis = house.analysis(request, watch=bar.watch)
         for note in analysis.notes:
             bar.note(note)
         with bar, stopping_on_signals(analysis.pipeline):

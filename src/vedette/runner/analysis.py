@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vedette.domain.detection import State
 from vedette.domain.scene import Counts
 from vedette.domain.stream import StreamFacts
 from vedette.runner.pipeline import FrameCount, Pipeline
@@ -41,7 +42,11 @@ class RunReport:
 
 
 def carry_out(
-    pipeline: Pipeline, sinks: Sink, *, opened: Callable[[StreamFacts], None] | None = None
+    pipeline: Pipeline,
+    sinks: Sink,
+    *,
+    opened: Callable[[StreamFacts], None] | None = None,
+    resume_from: State | None = None,
 ) -> RunReport:
     """Run the pipeline to its end and settle its outputs.
 
@@ -53,12 +58,13 @@ def carry_out(
         pipeline: Not yet open; closed on return.
         sinks: The ones the pipeline writes to.
         opened: Told what the stream is, once it is open.
+        resume_from: A checkpoint to go on from.
 
     Raises:
         VedetteError: the source, the detector or an output failed.
     """
     try:
-        facts = pipeline.open()
+        facts = pipeline.open(resume_from)
         if opened is not None:
             opened(facts)
         started_s = time.perf_counter()
