@@ -35,9 +35,9 @@ TO_THE_END = 2**31 - 1
 # Each output cell depends on input cells around it alone, whatever the picture's size.
 _LOCAL = frozenset(
     {
-        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv",
-        "Div", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "MaxPool", "Mul",
-        "Relu", "Sigmoid", "Softplus", "Sub", "Tanh",
+        "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant",
+        "Conv", "Div", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Max",
+        "MaxPool", "Min", "Mul", "Neg", "Relu", "Sigmoid", "Softplus", "Sqrt", "Sub", "Tanh",
     }
 )  # fmt: skip
 
