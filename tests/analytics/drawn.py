@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 640, 480
 class BlindFrame(Frame):
     """A frame that nobody may ask for pixels."""
 
-    def pixels(self, width: int, height: int, pixel_format: PixelFormat) -> Pixels:
+    def pixels(self, width: int, height: int, pixel_format: PixelFormat) -> Pixels:  # noqa: ARG002
         raise AssertionError("analytics looks at no pixels")
 
 

@@ -26,16 +26,16 @@ def overlap(a_xyxy: Float, b_xyxy: Float) -> Float:
     return np.asarray(shared / np.maximum(union, np.finfo(np.float64).tiny))
 
 
-def centre_and_size(xyxy: Float) -> tuple[Float, Float]:
-    """Give (N, 2) centres (x, y) and (N, 2) sizes (width, height) of (N, 4) boxes."""
+def centred(xyxy: Float) -> Float:
+    """Give (N, 4) boxes as centre x, centre y, width, height."""
     size = xyxy[:, 2:] - xyxy[:, :2]
-    return xyxy[:, :2] + size / 2, size
+    return np.concatenate([xyxy[:, :2] + size / 2, size], axis=1)
 
 
-def from_centre_and_size(centre: Float, size: Float) -> Float:
-    """Give (N, 4) boxes from (N, 2) centres and sizes."""
-    half = size / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+def cornered(box: Float) -> Float:
+    """Give (N, 4) corners of boxes given as centre x, centre y, width, height."""
+    half = box[:, 2:] / 2
+    return np.concatenate([box[:, :2] - half, box[:, :2] + half], axis=1)
 
 
 def bottom_centre(xyxy: Float) -> Float:

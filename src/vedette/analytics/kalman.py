@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from vedette.analytics.boxes import Float
-from vedette.analytics.table import ColumnKind, Table
+from vedette.analytics.table import Column, ColumnKind, Table
 
 # Fractions of the object's size. ByteTrack: a box is wrong by 1/20 of its height.
 MEASURED_STD = 0.05
@@ -33,75 +33,80 @@ WANDER_STD = 0.27
 # A box thinner than this is taken as this thick when noise is scaled: px.
 SIZE_MIN_PX = 2.0
 
+# Of centre x, centre y, width, height: what moves on by itself. A size wanders but does not go on
+# growing while nobody sees it.
+_MOVES = np.array([1.0, 1.0, 0.0, 0.0])
+
 COLUMNS = {
-    "centre_px": ColumnKind(np.float64, (2,)),
-    "velocity_px": ColumnKind(np.float64, (2,)),
-    "size_px": ColumnKind(np.float64, (2,)),
-    "centre_var": ColumnKind(np.float64, (2,)),
-    "centre_velocity_cov": ColumnKind(np.float64, (2,)),
-    "velocity_var": ColumnKind(np.float64, (2,)),
-    "size_var": ColumnKind(np.float64, (2,)),
+    "box_px": ColumnKind(np.float64, (4,)),  # Centre x, centre y, width, height.
+    "velocity_px": ColumnKind(np.float64, (4,)),  # Per second.
+    "box_var": ColumnKind(np.float64, (4,)),
+    "box_velocity_cov": ColumnKind(np.float64, (4,)),
+    "velocity_var": ColumnKind(np.float64, (4,)),
 }
 
 
-def start(table: Table, rows: slice, centre_px: Float, size_px: Float) -> None:
-    """Begin at a first look: position as seen, velocity unknown."""
-    scale2 = _scale2(size_px)
-    table["centre_px"][rows] = centre_px
-    table["velocity_px"][rows] = 0.0
-    table["size_px"][rows] = size_px
-    table["centre_var"][rows] = MEASURED_STD**2 * scale2
-    table["centre_velocity_cov"][rows] = 0.0
-    table["velocity_var"][rows] = START_SPEED_STD**2 * scale2
-    table["size_var"][rows] = MEASURED_STD**2 * scale2
+def start(table: Table, rows: slice, box_px: Float) -> None:
+    """Begin at a first look: position as seen, velocity unknown.
+
+    Args:
+        table: Has the columns above, and zeros in `rows`.
+        rows: New rows.
+        box_px: (N, 4) centre x, centre y, width, height, one per row.
+    """
+    scale2 = _scale2(box_px)
+    table["box_px"][rows] = box_px
+    table["box_var"][rows] = MEASURED_STD**2 * scale2
+    table["velocity_var"][rows] = START_SPEED_STD**2 * scale2 * _MOVES
 
 
 def predict(table: Table, elapsed_s: float) -> None:
     """Move every track `elapsed_s` seconds on."""
     if not elapsed_s or not len(table):
         return
-    velocity_var = table["velocity_var"]
-    covariance = table["centre_velocity_cov"]
-    scale2 = _scale2(table["size_px"])
-    jolt = ACCELERATION_STD**2 * scale2
-    wander = WANDER_STD**2 * elapsed_s * scale2
-    table["centre_px"][:] += table["velocity_px"] * elapsed_s
-    table["centre_var"][:] += (
-        elapsed_s * (2 * covariance + elapsed_s * velocity_var) + jolt * elapsed_s**3 / 3 + wander
-    )
-    covariance += elapsed_s * velocity_var + jolt * elapsed_s**2 / 2
-    velocity_var += jolt * elapsed_s
-    table["size_var"][:] += wander
+    box, velocity = table["box_px"], table["velocity_px"]
+    covariance, velocity_var = table["box_velocity_cov"], table["velocity_var"]
+    scale2 = _scale2(box)
+    box += velocity * elapsed_s
+    growth = 2 * covariance
+    growth += elapsed_s * velocity_var
+    growth *= elapsed_s
+    table["box_var"][:] += growth + scale2 * _wander(elapsed_s)
+    jolt = scale2 * (ACCELERATION_STD**2 * elapsed_s * _MOVES)
+    covariance += elapsed_s * velocity_var
+    covariance += jolt * (elapsed_s / 2)
+    velocity_var += jolt
 
 
-def update(table: Table, rows: np.ndarray, centre_px: Float, size_px: Float) -> None:
-    """Correct the tracks in `rows` (each at most once) by what was seen of them."""
-    measured_var = MEASURED_STD**2 * _scale2(table["size_px"][rows])
-    centre, size = table["centre_px"][rows], table["size_px"][rows]
-    variance, covariance = table["centre_var"][rows], table["centre_velocity_cov"][rows]
-    total = variance + measured_var
+def update(table: Table, rows: Column, box_px: Float) -> None:
+    """Correct the tracks in `rows` (each at most once) by what was seen of them, (N, 4)."""
+    box, variance = table["box_px"][rows], table["box_var"][rows]
+    covariance = table["box_velocity_cov"][rows]
+    total = variance + MEASURED_STD**2 * _scale2(box)
     gain, velocity_gain = variance / total, covariance / total
-    surprise = centre_px - centre
-    table["centre_px"][rows] = centre + gain * surprise
+    surprise = box_px - box
+    table["box_px"][rows] = box + gain * surprise
     table["velocity_px"][rows] += velocity_gain * surprise
-    table["centre_var"][rows] = (1 - gain) * variance
-    table["centre_velocity_cov"][rows] = (1 - gain) * covariance
+    rest = 1 - gain
+    table["box_var"][rows] = rest * variance
+    table["box_velocity_cov"][rows] = rest * covariance
     table["velocity_var"][rows] -= velocity_gain * covariance
-    size_var = table["size_var"][rows]
-    size_gain = size_var / (size_var + measured_var)
-    table["size_px"][rows] = size + size_gain * (size_px - size)
-    table["size_var"][rows] = (1 - size_gain) * size_var
 
 
 def rescale(table: Table, factor: Float) -> None:
     """Carry every track over to a picture of another size; `factor` (2,): new by old pixels."""
-    for name in ("centre_px", "velocity_px", "size_px"):
+    factor = np.concatenate([factor, factor])
+    for name in ("box_px", "velocity_px"):
         table[name][:] *= factor
-    for name in ("centre_var", "centre_velocity_cov", "velocity_var", "size_var"):
+    for name in ("box_var", "box_velocity_cov", "velocity_var"):
         table[name][:] *= factor**2
 
 
-def _scale2(size_px: Float) -> Float:
+def _wander(elapsed_s: float) -> Float:
+    return WANDER_STD**2 * elapsed_s + ACCELERATION_STD**2 * elapsed_s**3 / 3 * _MOVES
+
+
+def _scale2(box_px: Float) -> Float:
     """Give (N, 1): the square of the mean of width and height."""
-    mean = np.maximum((size_px[:, :1] + size_px[:, 1:]) / 2, SIZE_MIN_PX)
+    mean = np.maximum((box_px[:, 2:3] + box_px[:, 3:]) / 2, SIZE_MIN_PX)
     return np.asarray(mean * mean)

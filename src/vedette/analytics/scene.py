@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from vedette.analytics import tracking
-from vedette.analytics.boxes import Float, bottom_centre, overlap
+from vedette.analytics.boxes import bottom_centre, centred
 from vedette.analytics.counting import Tally
 from vedette.analytics.labels import Labels
 from vedette.analytics.lines import Crossing, Lines
 from vedette.analytics.table import Column, Table
-from vedette.analytics.tracking import Followed, Found, Tracker, Tuning
+from vedette.analytics.tracking import TWIN, Followed, Found, Tracker, Tuning
 from vedette.analytics.zones import Move, Zones
 from vedette.domain.detection import Detections, State
 from vedette.domain.errors import BadInput
@@ -100,16 +100,16 @@ class Analyzer:
         found, origin = self._found(detections)
         followed = self._tracker.follow(self._now_s, elapsed_s, found, self._wh_px)
         table = self._table
-        gone = np.flatnonzero(followed.gone & (table["id"] > 0))
-        gone = gone[np.argsort(table["id"][gone])]
-        events = self._endings(frame, gone)
+        gone = (followed.gone & (table["id"] > 0)).nonzero()[0]
+        events = self._endings(frame, gone[np.argsort(table["id"][gone])]) if len(gone) else []
         events += self._happenings(frame, found, followed)
-        table.keep(~followed.gone)
         row_of = followed.row_of
-        kept = np.cumsum(~followed.gone) - 1
-        row_of = np.where(row_of >= 0, kept[row_of], -1) if len(kept) else row_of
-        seen = row_of[row_of >= 0]
-        self._tally.look(table["label"][seen[table["id"][seen] > 0]])
+        if followed.gone.any():
+            table.keep(~followed.gone)
+            row_of = np.where(row_of >= 0, (np.cumsum(~followed.gone) - 1)[row_of], row_of)
+        ids = table["id"][row_of[row_of >= 0]]
+        labels = table["label"][row_of[row_of >= 0]]
+        self._tally.look(labels[ids > 0])
         objects = self._objects(detections, found, origin, row_of)
         return Scene(objects=objects, events=tuple(events), counts=self.counts)
 
@@ -193,26 +193,12 @@ class Analyzer:
         )
         if self._classes is not None and len(numbers):
             good &= self._labels.chosen(self._classes or ("",))[numbers][detections.class_id]
-        index = np.flatnonzero(good)
+        index = good.nonzero()[0]
         confidence = detections.confidence[index].astype(np.float64)
         label = numbers[detections.class_id[index]] if len(index) else np.zeros(0, np.int64)
         kin = self._labels.kin(label)
-        order = np.argsort(-confidence, kind="stable")
-        order = order[self._single(xyxy[index[order]], kin[order])]
-        index = index[order]
-        return Found(xyxy[index], confidence[order], label[order], kin[order]), index
-
-    def _single(self, xyxy: Float, kin: Column) -> Column:
-        """Leave out the weaker of two boxes around one object; give the indices left."""
-        twins = overlap(xyxy, xyxy) > self._tuning.twin_overlap
-        twins &= kin[:, None] == kin[None, :]
-        if np.count_nonzero(twins) == len(xyxy):
-            return np.arange(len(xyxy))
-        kept: list[int] = []
-        for at in range(len(xyxy)):
-            if not twins[at, kept].any():
-                kept.append(at)
-        return np.array(kept, np.intp)
+        xyxy = xyxy[index]
+        return Found(xyxy, centred(xyxy), confidence, label, kin), index
 
     def _endings(self, frame: Frame, rows: Column) -> list[Event]:
         """Give what the end of confirmed tracks brings with it."""
@@ -230,18 +216,20 @@ class Analyzer:
         table, confirmed = self._table, followed.confirmed
         self._tally.relabel(followed.old_label, table["label"][followed.relabelled])
         self._tally.confirm(table["label"][confirmed])
-        at = np.flatnonzero(followed.row_of >= 0)
-        rows = followed.row_of[at]
-        xyxy = found.xyxy_px[at]
-        points_px = np.clip(bottom_centre(xyxy), 0.0, self._wh_px)
-        sizes_px = (xyxy[:, 2:] - xyxy[:, :2]).mean(axis=1)
-        moves = self._zones.begin(confirmed)
-        moves += self._zones.look(
-            rows, points_px, sizes_px, wh_px=self._wh_px, now_s=self._now_s, labels=self._labels
-        )
-        crossings = self._lines.look(
-            rows, points_px, sizes_px, wh_px=self._wh_px, labels=self._labels
-        )
+        moves: list[Move] = []
+        crossings: list[Crossing] = []
+        at = (followed.row_of >= 0).nonzero()[0]
+        if len(at) and (self._plan.zones or self._plan.lines):
+            rows = followed.row_of[at]
+            points_px = np.clip(bottom_centre(found.xyxy_px[at]), 0.0, self._wh_px)
+            sizes_px = found.box_px[at, 2:].mean(axis=1)
+            moves = self._zones.begin(confirmed)
+            moves += self._zones.look(
+                rows, points_px, sizes_px, wh_px=self._wh_px, now_s=self._now_s, labels=self._labels
+            )
+            crossings = self._lines.look(
+                rows, points_px, sizes_px, wh_px=self._wh_px, labels=self._labels
+            )
         started = set(confirmed.tolist())
         acting = started | {move.row for move in moves} | {one.row for one in crossings}
         events: list[Event] = []
@@ -287,25 +275,21 @@ class Analyzer:
     ) -> tuple[SceneObject, ...]:
         """Give what is seen: tracked objects by id, then strong detections without a track."""
         ids, labels = self._table["id"], self._table["label"]
+        boxes, confidences = detections.xyxy.tolist(), detections.confidence.tolist()
         tracked: list[tuple[int, SceneObject]] = []
         others: list[SceneObject] = []
         for at, (index, row) in enumerate(zip(origin.tolist(), row_of.tolist(), strict=True)):
-            x1, y1, x2, y2 = detections.xyxy[index].tolist()
+            confidence, box = confidences[index], tuple(boxes[index])
             track_id = int(ids[row]) if row >= 0 else 0
-            confidence = float(detections.confidence[index])
             if track_id:
                 label, zones = self._labels.names[labels[row]], self._zones.names(row)
-            elif confidence >= self._confidence:
-                label = self._labels.names[found.label[at]]
-                point_px = np.clip(bottom_centre(found.xyxy_px[at : at + 1])[0], 0, self._wh_px)
-                zones = self._zones.names_at(point_px, label, self._wh_px)
-            else:
-                continue
-            seen = SceneObject(label, confidence, (x1, y1, x2, y2), track_id or None, zones)
-            if track_id:
+                seen = SceneObject(label, confidence, box, track_id, zones)
                 tracked.append((track_id, seen))
-            else:
-                others.append(seen)
+            elif row != TWIN and confidence >= self._confidence:
+                label = self._labels.names[found.label[at]]
+                point_px = np.clip(bottom_centre(found.xyxy_px[at : at + 1])[0], 0.0, self._wh_px)
+                zones = self._zones.names_at(point_px, label, self._wh_px)
+                others.append(SceneObject(label, confidence, box, None, zones))
         tracked.sort(key=lambda pair: pair[0])
         return (*(seen for _, seen in tracked), *others)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vedette.analytics import kalman, labels
 from vedette.analytics.assignment import assign
-from vedette.analytics.boxes import Float, centre_and_size, from_centre_and_size, overlap
+from vedette.analytics.boxes import Float, cornered, overlap
 from vedette.analytics.table import Column, ColumnKind, Mask, Table
 
 
@@ -61,13 +61,15 @@ class Found:
     """Detections of one picture as the tracker wants them, strongest first.
 
     Attributes:
-        xyxy_px: (N, 4).
+        xyxy_px: (N, 4) corners.
+        box_px: (N, 4) the same as centre x, centre y, width, height.
         confidence: (N,).
         label: (N,) numbers of `Labels`.
         kin: (N,) likewise.
     """
 
     xyxy_px: Float
+    box_px: Float
     confidence: Float
     label: Column
     kin: Column
@@ -81,7 +83,7 @@ class Followed:
     """What became of the detections and tracks in one picture.
 
     Attributes:
-        row_of: (N,) row of each detection's track in the table, -1 for none.
+        row_of: (N,) row of each detection's track in the table, `NONE`, or `TWIN`.
         gone: (T,) True for the tracks that end now; they are still in the table.
         relabelled: Rows of tracks confirmed earlier whose label changed now.
         old_label: The label that each of those had.
@@ -94,6 +96,13 @@ class Followed:
     old_label: Column
     confirmed: Column
 
+
+# Times closer than this are the same: a frame's time is rounded to the microsecond.
+SAME_S = 1e-6
+# Nearer to the picture's edge than this share of its size is at the edge.
+EDGE_SHARE = 0.02
+# In place of a row: no track; and the weaker one of two boxes around one object, to be ignored.
+NONE, TWIN = -1, -2
 
 COLUMNS = {
     **kalman.COLUMNS,
@@ -119,71 +128,85 @@ class Tracker:
         """Take up one picture, `elapsed_s` after the last one."""
         table = self._table
         kalman.predict(table, elapsed_s)
-        table["looks"][:] += 1
-        gone = self._lapsed(now_s, elapsed_s)
-        recent = now_s - table["seen_s"] <= max(self._tuning.weak_unseen_s, elapsed_s + 1e-9)
-        row_of = self._match(found, ~gone, recent, wh_px)
-        at = np.flatnonzero(row_of >= 0)
-        if len(at):
-            centre, size = centre_and_size(found.xyxy_px[at])
-            kalman.update(table, row_of[at], centre, size)
-            table["seen_s"][row_of[at]] = now_s
-            table["seen_looks"][row_of[at]] += 1
+        looks = table["looks"]
+        looks += 1
         unseen_s = now_s - table["seen_s"]
-        gone |= unseen_s > np.where(table["id"] > 0, self._tuning.lost_s, self._tuning.doubt_s)
-        gone = np.concatenate([gone, self._begin(now_s, found, row_of)])
-        at = np.flatnonzero(row_of >= 0)
-        seen = row_of[at]
-        changed, old_label = labels.vote(table, seen, found.label[at], found.confidence[at])
+        gone = self._lapsed(unseen_s, elapsed_s)
+        recent = unseen_s <= max(self._tuning.weak_unseen_s, elapsed_s + SAME_S)
+        row_of = self._match(found, ~gone, recent, wh_px)
+        at = (row_of >= 0).nonzero()[0]
+        if len(at):
+            rows = row_of[at]
+            kalman.update(table, rows, found.box_px[at])
+            table["seen_s"][rows] = now_s
+            table["seen_looks"][rows] += 1
+            unseen_s[rows] = 0.0
+        patience_s = np.where(table["id"] > 0, self._tuning.lost_s, self._tuning.doubt_s)
+        gone |= unseen_s > patience_s
+        begun = self._begin(now_s, found, row_of)
+        if begun:
+            gone = np.concatenate([gone, np.zeros(begun, np.bool_)])
+            at = (row_of >= 0).nonzero()[0]
+        rows = row_of[at]
+        changed, old_label = labels.vote(table, rows, found.label[at], found.confidence[at])
         counted = table["id"][changed] > 0
-        confirmed = self._confirm(now_s, seen)
+        confirmed = self._confirm(now_s, rows)
         return Followed(row_of, gone, changed[counted], old_label[counted], confirmed)
 
     def rescale(self, factor: Float) -> None:
         """Carry tracks over to a picture of another size; `factor` (2,): new by old pixels."""
         kalman.rescale(self._table, factor)
 
-    def _lapsed(self, now_s: float, elapsed_s: float) -> Mask:
+    def _lapsed(self, unseen_s: Float, elapsed_s: float) -> Mask:
         """Give the tracks that were unseen for too long before this picture came.
 
         Who was there in the last picture is never lost by a low frame rate alone.
         """
-        unseen_s = now_s - self._table["seen_s"]
-        missed = unseen_s > elapsed_s + 1e-9
+        missed = unseen_s > elapsed_s + SAME_S
         lapsed: Mask = (missed & (unseen_s > self._tuning.lost_s)) | (unseen_s > self._tuning.gap_s)
         return lapsed
 
     def _match(self, found: Found, free: Mask, recent: Mask, wh_px: Float) -> Column:
-        """Give every detection its row, or -1; `recent` rows may go on with weak ones."""
-        row_of = np.full(len(found), -1, np.int64)
-        if not len(found) or not free.any():
+        """Give every detection its row, or `NONE` or `TWIN`; only `recent` rows take weak ones."""
+        row_of = np.full(len(found), NONE, np.int64)
+        if not len(found):
             return row_of
         table, tuning = self._table, self._tuning
-        free = free.copy()  # Becomes False for rows that are taken.
-        expected = from_centre_and_size(table["centre_px"], table["size_px"])
-        likeness = overlap(expected, found.xyxy_px)
-        likeness *= table["kin"][:, None] == found.kin[None, :]
+        count = len(table)
+        expected = cornered(table["box_px"])
+        likeness = overlap(np.concatenate([expected, found.xyxy_px]), found.xyxy_px)
+        likeness *= np.concatenate([table["kin"], found.kin])[:, None] == found.kin
+        row_of[_twins(likeness[count:], tuning.twin_overlap)] = TWIN
+        if not free.any():
+            return row_of
+        likeness = likeness[:count]
         strong = found.confidence >= self._confidence
         known = table["id"] > 0
-        # An object seen more surely is the likelier continuation (ByteTrack's score fusion).
-        fused = np.where(likeness >= tuning.overlap_min, likeness * found.confidence, 0.0)
+        free = free.copy()  # Becomes False for rows that are taken.
 
         def take(similarity: Float, rows: Mask, columns: Mask) -> None:
-            row_at, column_at = np.flatnonzero(rows & free), np.flatnonzero(columns & (row_of < 0))
+            row_at = (rows & free).nonzero()[0]
+            column_at = (columns & (row_of == NONE)).nonzero()[0]
             if not len(row_at) or not len(column_at):
                 return
-            chosen_rows, chosen = assign(-similarity[np.ix_(row_at, column_at)], 0.0)
+            if len(row_at) < count or len(column_at) < len(row_of):
+                similarity = similarity[row_at[:, None], column_at]
+            chosen_rows, chosen = assign(-similarity, 0.0)
             row_of[column_at[chosen]] = row_at[chosen_rows]
             free[row_at[chosen_rows]] = False
 
+        # An object seen more surely is the likelier continuation (ByteTrack's score fusion).
+        fused = np.where(likeness >= tuning.overlap_min, likeness * found.confidence, 0.0)
         take(fused, known, strong)
-        weak = np.where(likeness >= tuning.weak_overlap_min, likeness, 0.0)
-        if not strong.all():
+        has_weak = not strong.all()
+        if has_weak:
+            weak = np.where(likeness >= tuning.weak_overlap_min, likeness, 0.0)
             take(weak, known & recent, ~strong)
         if not known.all():
             take(fused, ~known, strong)
-            take(weak, ~known & recent, ~strong)
-        if free.any() and (strong & (row_of < 0)).any():
+            if has_weak:
+                take(weak, ~known & recent, ~strong)
+        if free.any() and (strong & (row_of == NONE)).any():
             reached = self._within_reach(found, expected, wh_px)
             take(reached, known, strong)
             take(reached, ~known, strong)
@@ -192,17 +215,17 @@ class Tracker:
     def _within_reach(self, found: Found, expected: Float, wh_px: Float) -> Float:
         """Give the similarity (T, N) of boxes that need not overlap: near, and of like size."""
         table, tuning = self._table, self._tuning
-        centre, size = centre_and_size(found.xyxy_px)
-        own = np.maximum(table["size_px"], 1.0)
-        away = np.abs(centre[None] - table["centre_px"][:, None])
-        std = np.sqrt(table["centre_var"] + (kalman.MEASURED_STD * own) ** 2)
+        own = table["box_px"]
+        own_size = np.maximum(own[:, 2:], 1.0)
+        away = found.box_px[None, :, :2] - own[:, None, :2]
+        std = np.sqrt(table["box_var"][:, :2] + (kalman.MEASURED_STD * own_size) ** 2)
         away_std = np.sqrt(((away / std[:, None]) ** 2).sum(axis=2))
-        away_sizes = np.sqrt((away**2).sum(axis=2)) / own.mean(axis=1)[:, None]
-        ratio = size[None] / own[:, None]
-        ratio = np.minimum(ratio, 1 / np.maximum(ratio, 1e-9)).min(axis=2)
+        away_sizes = np.sqrt((away**2).sum(axis=2)) / own_size.mean(axis=1)[:, None]
+        ratio = found.box_px[None, :, 2:] / own_size[:, None]
+        ratio = np.minimum(ratio, 1 / ratio).min(axis=2)
         # Who was on the way out of the picture is gone; the next one at that edge is a new one.
-        velocity = table["velocity_px"]
-        edge = 0.02 * wh_px
+        velocity = table["velocity_px"][:, :2]
+        edge = EDGE_SHARE * wh_px
         leaving = ((expected[:, :2] < edge) & (velocity < 0)) | (
             (expected[:, 2:] > wh_px - edge) & (velocity > 0)
         )
@@ -210,38 +233,39 @@ class Tracker:
             (away_std <= tuning.reach_std)
             & (away_sizes <= tuning.reach_sizes)
             & (ratio >= tuning.size_ratio_min)
-            & (table["kin"][:, None] == found.kin[None, :])
+            & (table["kin"][:, None] == found.kin)
             & ~leaving.any(axis=1, keepdims=True)
         )
         return np.where(allowed, ratio / (1.0 + away_std), 0.0)
 
-    def _begin(self, now_s: float, found: Found, row_of: Column) -> Mask:
-        """Begin a track for every strong detection left; give their part of `gone`."""
-        new = np.flatnonzero((row_of < 0) & (found.confidence >= self._confidence))
+    def _begin(self, now_s: float, found: Found, row_of: Column) -> int:
+        """Begin a track for every strong detection left; give how many."""
+        new = ((row_of == NONE) & (found.confidence >= self._confidence)).nonzero()[0]
         if not len(new):
-            return np.zeros(0, np.bool_)
+            return 0
         table = self._table
         first = len(table)
         table.append(len(new))
         rows = slice(first, first + len(new))
         row_of[new] = np.arange(first, first + len(new))
-        kalman.start(table, rows, *centre_and_size(found.xyxy_px[new]))
+        kalman.start(table, rows, found.box_px[new])
         table["kin"][rows] = found.kin[new]
         table["first_s"][rows] = now_s
         table["seen_s"][rows] = now_s
         table["seen_looks"][rows] = 1
         table["looks"][rows] = 1
-        return np.zeros(len(new), np.bool_)
+        return len(new)
 
     def _confirm(self, now_s: float, seen: Column) -> Column:
         """Give an id to whoever was seen often and long enough."""
         table, tuning = self._table, self._tuning
-        waiting = np.sort(seen[table["id"][seen] == 0])
+        waiting = seen[table["id"][seen] == 0]
+        waiting.sort()
         if not len(waiting):
             return np.asarray(waiting)
         looks = table["seen_looks"][waiting]
         sure = (
-            (now_s - table["first_s"][waiting] >= tuning.confirm_s - 1e-9)
+            (now_s - table["first_s"][waiting] >= tuning.confirm_s - SAME_S)
             & (looks >= tuning.confirm_looks)
             & (2 * looks >= table["looks"][waiting])
         )
@@ -249,3 +273,13 @@ class Tracker:
         table["id"][confirmed] = np.arange(self.next_id, self.next_id + len(confirmed))
         self.next_id += len(confirmed)
         return np.asarray(confirmed)
+
+
+def _twins(likeness: Float, most: float) -> Mask:
+    """Tell which detections overlap a stronger one, itself no twin, by more than `most`."""
+    alike = likeness > most
+    twin = np.zeros(len(alike), np.bool_)
+    if np.count_nonzero(alike) > len(alike):  # Everybody is like themselves.
+        for at in range(1, len(alike)):
+            twin[at] = (alike[at, :at] & ~twin[:at]).any()
+    return twin

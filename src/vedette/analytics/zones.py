@@ -150,7 +150,7 @@ class Zones:
 
     def names(self, row: int) -> tuple[str, ...]:
         """Give the zones a track is in."""
-        return self._names(self._table["zone_inside"][row])
+        return self._names(self._table["zone_inside"][row]) if self._zones else ()
 
     def names_at(self, point_px: Float, label: str, wh_px: Float) -> tuple[str, ...]:
         """Give the zones in which something stands that has no track."""
