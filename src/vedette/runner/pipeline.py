@@ -177,15 +177,21 @@ class Pipeline:
         Another pipeline on the same source that opens with it goes on with the very next frame,
         and gives the rows that this one would have given.
         """
-        assert self._decoder is not None and self._last is not None, "nothing was looked at yet"
         return checkpoint.join_states(
             {
-                "source": checkpoint.position_state(self._decoder.position(self._last)),
+                "source": checkpoint.position_state(self._position()),
                 "analyzer": self._analyzer.export_state(),
                 "detector": self._detector.export_state(),
                 "ledger": self.ledger.export_state(),
             }
         )
+
+    def _position(self) -> Position:
+        if self._last is None:
+            assert self._resumed_at is not None, "nothing was looked at yet"
+            return self._resumed_at
+        assert self._decoder is not None
+        return self._decoder.position(self._last)
 
     def frame_count(self) -> FrameCount:
         """Tell what became of the pictures so far.
