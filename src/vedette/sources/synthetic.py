@@ -1,0 +1,98 @@
+"""The built-in scene as a source: rendered and encoded here, then read back like any video.
+
+A thread paints the street, encodes it to H.264 and writes an MP4 into a bounded pipe; the source
+opens the other end of that pipe as it would a file. So what the scene proves, the real road proves.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import av
+from av.container import InputContainer
+
+from vedette.clock import Clock
+from vedette.domain.stream import Position, StreamFacts
+from vedette.settings import Settings
+from vedette.sources.container import ContainerSource
+from vedette.sources.street.encoder import write_film
+from vedette.sources.street.parameters import StreetParameters, parse_street
+from vedette.sources.street.pipe import Pipe
+from vedette.sources.street.truth import truth
+
+__all__ = ["SyntheticSource", "truth"]
+
+# One picture takes far less; painting the empty street, at the start, a few seconds at 4K.
+_STOP_WAIT_S = 30.0
+
+
+class SyntheticSource(ContainerSource):
+    """`synthetic://street?people=6&vehicles=3&seed=1&seconds=30&fps=15&width=1280&height=720`.
+
+    A finite source of known length that cannot seek: resuming reads from the start.
+    """
+
+    protocols = ""
+    formats = "mov"
+
+    def __init__(self, address: str, settings: Settings, clock: Clock | None = None) -> None:
+        """Check the address.
+
+        Raises:
+            BadInput: there is no such scene, or a parameter is wrong; says what is allowed.
+        """
+        self.parameters: StreetParameters = parse_street(address)
+        super().__init__(address, settings, clock)
+        self._maker: _Maker | None = None
+
+    def open(self, resume_at: Position | None = None) -> StreamFacts:  # noqa: ARG002
+        # A pipe cannot seek: whoever resumes gets all from the start.
+        return super().open(None)
+
+    def close(self) -> None:
+        if self._maker is not None:
+            self._maker.pipe.shut()  # First: a reader that waits for a picture waits no more.
+        super().close()
+        if self._maker is not None:
+            self._maker.stop()
+            self._maker = None
+
+    def _connect(self) -> InputContainer:
+        av.logging.set_libav_level(av.logging.PANIC)
+        self._maker = _Maker(self.parameters)
+        try:
+            return av.open(self._maker.pipe, "r", format="mov", buffer_size=32768)
+        except BaseException:
+            self._maker.stop()
+            raise
+
+    def _facts(self) -> StreamFacts:
+        # A film that is written while it is read cannot say in its head how long it will be.
+        return replace(
+            super()._facts(),
+            frame_rate=float(self.parameters.fps),
+            duration_s=float(self.parameters.seconds),
+            pictures=self.parameters.pictures,
+        )
+
+
+class _Maker:
+    """The thread that makes the film."""
+
+    def __init__(self, parameters: StreetParameters) -> None:
+        self.pipe = Pipe()
+        self._parameters = parameters
+        self._thread = threading.Thread(target=self._run, name="synthetic-street", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the film where it is, and wait until the thread is gone."""
+        self.pipe.shut()
+        self._thread.join(_STOP_WAIT_S)
+
+    def _run(self) -> None:
+        try:
+            write_film(self._parameters, self.pipe, wanted=lambda: self.pipe.wanted)
+        finally:
+            self.pipe.end()
