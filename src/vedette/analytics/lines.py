@@ -20,8 +20,8 @@ from vedette.domain.detection import State
 from vedette.domain.scene import LineCount
 from vedette.domain.zone import Line
 
-# Of the object's size (mean of width and height): the bottom of a box jitters by about 5 %.
-MARGIN_SIZES = 0.1
+# Of the object's size (mean of width and height): three times what the bottom of a box jitters.
+MARGIN_SIZES = 0.15
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from vedette.domain.detection import State
 from vedette.domain.scene import ZoneCount
 from vedette.domain.zone import Zone
 
-# Of the object's size (mean of width and height): the bottom of a box jitters by about 5 %.
-MARGIN_SIZES = 0.1
+# Of the object's size (mean of width and height): three times what the bottom of a box jitters.
+MARGIN_SIZES = 0.15
 # Of the zone's thickness, so that a narrow zone can be entered at all.
 MARGIN_THICKNESS = 0.5
 # Seconds after which a look across the border is believed however near it is.
