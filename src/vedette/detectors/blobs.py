@@ -26,10 +26,12 @@ STRONG_MIN_PX = 6
 LIGHT_MIN, LIGHT_MAX = 0.45, 1.15
 LIGHT_CHROMA_MAX = 4.0
 
-# Pieces that stand over each other belong together: this share of the narrower one's width is
-# common, and the gap is below this share of the taller one's height.
+# Pieces that stand over each other belong together (head, trunk and legs): of like width (the
+# narrower against the wider), most of the narrower one's width common, and the gap no higher than
+# this share of it.
+STACK_LIKE = 0.35
 STACK_COMMON = 0.6
-STACK_GAP = 0.25
+STACK_GAP = 0.6
 
 # Where the picture keeps the background's structure, only light fell on it: correlation of luma,
 # and the structure (standard deviation, levels) needed to tell.
@@ -186,11 +188,14 @@ def _stacks(pieces: list[Blob]) -> list[list[Blob]]:
 
 
 def _belong(one: tuple[int, int, int, int], two: tuple[int, int, int, int]) -> bool:
+    narrow, wide = sorted((one[2] - one[0], two[2] - two[0]))
     common = min(one[2], two[2]) - max(one[0], two[0])
-    if common < STACK_COMMON * min(one[2] - one[0], two[2] - two[0]):
-        return False
     gap = max(one[1], two[1]) - min(one[3], two[3])
-    return gap < STACK_GAP * max(one[3] - one[1], two[3] - two[1])
+    return (
+        narrow >= STACK_LIKE * wide
+        and common >= STACK_COMMON * narrow
+        and gap <= max(STACK_GAP * narrow, GAP_PX[0])
+    )
 
 
 def _joined(pieces: list[Blob]) -> Blob:
