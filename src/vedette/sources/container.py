@@ -57,10 +57,12 @@ class ContainerSource(Source):
     """FFmpeg's demuxers that this source may use."""
     format: ClassVar[str | None] = None
     """The demuxer to use; None: FFmpeg finds out."""
-    live = False
+    live_by_nature: ClassVar[bool] = False
+    """Pictures come at their own pace."""
 
     def __init__(self, address: str, settings: Settings, clock: Clock | None = None) -> None:
         self.name = stream_name(address)
+        self.live = self.live_by_nature
         self._address = address
         self._settings = settings
         self._clock = clock or SystemClock()
@@ -130,6 +132,9 @@ class ContainerSource(Source):
         """Give FFmpeg options of its own."""
         return {}
 
+    def _is_live(self, container: InputContainer) -> bool:  # noqa: ARG002
+        return self.live_by_nature
+
     def _open_error(self, error: FFmpegError, waited_s: float) -> VedetteError:
         return open_failure(
             self.name, error, waited_s=waited_s, timeout_s=self._settings.open_timeout_s
@@ -141,6 +146,7 @@ class ContainerSource(Source):
         self._check()
         self._container = self._connect()
         try:
+            self.live = self._is_live(self._container)
             self._stream = self._video_stream(self._container)
             self._set_up()
         except BaseException:
@@ -220,9 +226,8 @@ class ContainerSource(Source):
             if len(self._head) >= _HEAD_PACKETS:
                 break
         # AVI writes no PTS, and FFmpeg's guess for it is wrong where pictures are reordered.
-        self._by_order = container.format.name == "avi" or any(
-            payload.pts is None for payload in self._head
-        )
+        guessed = container.format.name == "avi" and self._syntax.may_reorder
+        self._by_order = guessed or any(payload.pts is None for payload in self._head)
         if container.format.name.startswith(("mov", "matroska")):
             self._turns = self._probe_turns()
 

@@ -46,6 +46,11 @@ class Syntax:
             length_bytes = (extradata[size_at] & 3) + 1
         return cls(codec, length_bytes, reorders)
 
+    @property
+    def may_reorder(self) -> bool:
+        """Whether the codec knows pictures that are shown in another order than decoded."""
+        return self.codec not in _KEY_RESTARTS
+
     def restarts(self, picture: memoryview) -> bool:
         """Tell whether decoding can begin at this key picture, and all after it is exact.
 
