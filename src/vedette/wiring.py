@@ -24,8 +24,9 @@ from vedette.settings import Settings
 
 if TYPE_CHECKING:
     from vedette.detectors.base import Detector
+    from vedette.detectors.card import ModelCard
     from vedette.detectors.catalog import Catalog
-    from vedette.detectors.shelf import Shelf
+    from vedette.detectors.shelf import Shelf, ShelfModel
     from vedette.domain.detection import State
     from vedette.domain.frame import Frame
     from vedette.domain.scene import Scene
@@ -237,10 +238,52 @@ def choose_detector(asked: str, settings: Settings) -> tuple[str, list[str]]:
     best = model_shelf(settings).best()
     if best is not None:
         return best, []
-    return MOTION, [
+    note = (
         "no model is installed, so all that moves is called 'moving'; to have people and vehicles "
         "recognised: vedette models pull yolox-nano"
-    ]
+    )
+    return MOTION, [note]
+
+
+def model_catalog(settings: Settings) -> Catalog:  # noqa: ARG001  (a site's own catalog, one day)
+    """Give the models that can be pulled by name."""
+    from vedette.detectors.catalog import BUILT_IN
+
+    return BUILT_IN
+
+
+def model_shelf(settings: Settings) -> Shelf:
+    """Give the installed models."""
+    from vedette.detectors.shelf import Shelf
+
+    def trial(path: Path, card: ModelCard) -> object:
+        from vedette.detectors.onnx import OnnxDetector
+
+        return OnnxDetector(
+            path, card, cache_dir=settings.cache_dir, bytes_max=settings.model_bytes_max
+        )
+
+    return Shelf(
+        settings.cache_dir,
+        model_catalog(settings),
+        bytes_max=settings.model_bytes_max,
+        trial=trial,
+    )
+
+
+def pull_model(
+    name: str, settings: Settings, *, progress: Callable[[int, int], None] | None = None
+) -> ShelfModel:
+    """Fetch a model of the catalog and install it; see `detectors.pull.pull`."""
+    from vedette.detectors.pull import pull
+
+    return pull(
+        model_catalog(settings).model(name),
+        model_shelf(settings),
+        timeout_s=settings.pull_timeout_s,
+        models_url=settings.models_url,
+        progress=progress,
+    )
 
 
 def load_model(name_or_file: str, classes: tuple[str, ...] | None, settings: Settings) -> Detector:

@@ -90,7 +90,7 @@ def as_text(
 
 
 def _headline(report: RunReport) -> str:
-    seen = "nothing" if report.media_s is None else f"{clock_text(report.media_s)} of video"
+    seen = "nothing" if report.media_s is None else f"{clock_text(round(report.media_s))} of video"
     factor = report.realtime_factor
     speed = "" if factor is None or report.facts.live else f" ({factor:.1f}x real time)"
     stopped = ", stopped on request" if report.interrupted else ""

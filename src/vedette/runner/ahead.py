@@ -119,15 +119,15 @@ def in_order(
     executor: Executor,
     in_flight: int,
     stop: Stop,
-) -> Iterator[tuple[Frame, Detections]]:
+) -> Generator[tuple[Frame, Detections]]:
     """Detect in every frame, `in_flight` of them at once, and give results in frame order.
 
     A detector that keeps state sees its frames one by one, as results are taken up: what it
     remembers is then always that of the frame last given.
     """
     if detector.keeps_state:
-        with closing(Ahead(frames, limit=in_flight, name="decode")) as ahead:
-            for frame in ahead:
+        with closing(Ahead(frames, limit=in_flight, name="decode")) as pictures:
+            for frame in pictures:
                 if stop.is_set:
                     return
                 yield frame, detector.detect([frame])[0]
@@ -172,7 +172,7 @@ class Newest:
         executor: Executor,
         in_flight: int,
         stop: Stop,
-    ) -> Iterator[tuple[Frame, Detections]]:
+    ) -> Generator[tuple[Frame, Detections]]:
         """Detect in the newest frame whenever there is room; results in frame order.
 
         Frames are numbered anew, by looks.

@@ -65,7 +65,7 @@ def position_from(state: State) -> Position:
 def to_bytes(state: State) -> bytes:
     """Give the state as an uncompressed .npz; nothing in it is pickled."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **state)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **state)
     return buffer.getvalue()
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from vedette.domain.packet import Packet
 from vedette.domain.scene import Scene
 from vedette.domain.stream import Position, StreamFacts
 from vedette.runner import checkpoint
-from vedette.runner.ahead import JOIN_S, Ahead, Newest, Stop, in_order
+from vedette.runner.ahead import Ahead, Newest, Stop, in_order
 from vedette.runner.ledger import Ledger, Limit
 from vedette.runner.pacing import Pacer
 from vedette.sinks.base import Sink
@@ -92,8 +91,6 @@ class Pipeline:
         self._last: Frame | None = None
         self._resumed_at: Position | None = None
         self._ended = False
-        self._idle = threading.Event()
-        self._idle.set()
 
     def open(self, resume_from: State | None = None) -> StreamFacts:
         """Open source and sinks, and go to where `resume_from` (a `checkpoint()`) was taken.
@@ -128,31 +125,26 @@ class Pipeline:
                     return
         self._ended = not self.stopped
 
-    def _frames(self) -> Iterator[Frame]:
+    def _frames(self) -> Generator[Frame]:
         assert self._decoder is not None and self._pacer is not None, "open() comes first"
-        for packet in self._packets():
-            if self._stop.is_set:
-                return
-            yield from self._decoder.frames(packet, self._pacer.judge(packet))
+        with closing(self._decoder), closing(self._packets()) as packets:
+            for packet in packets:
+                if self._stop.is_set:
+                    return
+                yield from self._decoder.frames(packet, self._pacer.judge(packet))
 
-    def _packets(self) -> Iterator[Packet]:
+    def _packets(self) -> Generator[Packet]:
+        packets = self._source.packets()
         if not self._source.live:
-            yield from self._read()
+            yield from packets
             return
         # A live source is read by a thread of its own, so that an arrival is stamped when it
         # arrives and the pacer can tell how late the decoder is.
         limit = self._live_queue_packets_max
-        with closing(Ahead(self._read(), limit=limit, name="read")) as read_ahead:
+        with closing(Ahead(packets, limit=limit, name="read")) as read_ahead:
             yield from read_ahead
 
-    def _read(self) -> Iterator[Packet]:
-        self._idle.clear()
-        try:
-            yield from self._source.packets()
-        finally:
-            self._idle.set()
-
-    def _detected(self) -> Iterator[tuple[Frame, Detections]]:
+    def _detected(self) -> Generator[tuple[Frame, Detections]]:
         schedule = self._newest.detected if self._source.live else in_order
         return schedule(
             self._frames(),
@@ -219,14 +211,6 @@ class Pipeline:
         )
 
     def close(self) -> None:
-        """Let go of source and decoder; may be called twice.
-
-        A thread that is stuck in a silent socket keeps its source until the read timeout ends it:
-        closing a stream under a thread that reads it crashes FFmpeg.
-        """
+        """Let go of the source; may be called twice."""
         self._stop.set()
-        if not self._idle.wait(JOIN_S):
-            return
         self._source.close()
-        if self._decoder is not None:
-            self._decoder.close()

@@ -86,4 +86,8 @@ class Source(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of file, socket or child; may be called twice, and before `open`."""
+        """Let go of file, socket or child; may be called twice, and before `open`.
+
+        May be called while another thread is in `packets`: that thread then lets go, after its
+        present packet or its read timeout, whichever comes first.
+        """
