@@ -177,7 +177,7 @@ class AnnotatedSink(Sink):
 
 
 def video_size(width: int, height: int, long_side_px_max: int) -> tuple[int, int]:
-    """Give the size of the video for pictures of a size: bounded, even, same shape within a pixel.
+    """Give the size of the video for pictures of a size: bounded, even, of almost the same shape.
 
     Returns:
         Width and height, pixels.

@@ -71,7 +71,7 @@ class Painter:
         self._title = title
         # Letters shrink slower than the picture: 11 px is the least that reads well.
         self._text_px: int = max(11, min(30, round(15 * (min(width, height) / 720) ** 0.62)))
-        self._unit: float = max(1.0, self._text_px / 14)
+        self._unit: float = self._text_px / 14
         self._pad: float = self._text_px * 0.45
         self._chip_px = round(self._text_px * 1.5)
         self._header_px = round(self._text_px * 2.1) if header else 0
@@ -200,7 +200,7 @@ class Painter:
     def _draw_trails(self, picture: Pixels, now_s: float) -> None:
         for track_id, trail in self._trails.items():
             colour = _track_colour(track_id)
-            points = list(trail)
+            points = _smoothed(list(trail))
             for (_, x0, y0), (at_s, x1, y1) in pairwise(points):
                 fresh = 1 - (now_s - at_s) / TRAIL_S
                 # Mixed with the pixel below it, a stroke looks translucent and costs no copy.
@@ -213,8 +213,9 @@ class Painter:
                 ink.stroke(picture, path, colour=paint, thickness_px=thick)
 
     def _draw_box(self, picture: Pixels, found: SceneObject, box: Rect) -> None:
-        left, top, right, bottom = box
-        outline = ink.rounded(box, 4 * self._unit)
+        # A fine line between two pixels would be spread over both, and look dull.
+        left, top, right, bottom = (float(round(side)) for side in box)
+        outline = ink.rounded((left, top, right, bottom), 4 * self._unit)
         if found.track_id is None:
             ink.stroke(picture, outline, colour=UNSURE, thickness_px=1, closed=True)
             return
@@ -261,6 +262,8 @@ class Painter:
             (right - width, top - high - gap),
             (right + gap, top),
             (left - width - gap, top),
+            (left, top - 2 * (high + gap)),
+            (left, bottom + high + 2 * gap),
         ]
         chip = self._free_place(places, width, high, taken)
         ink.fill(picture, ink.rounded(chip, 3.5 * self._unit), colour)
@@ -307,37 +310,39 @@ class Painter:
         x, y = corner
         places = [(x, y), (x, y + high + 2), (x, y - high - 2), (x + width + 2, y)]
         pill = self._free_place(places, width, high, taken)
-        ink.tint(picture, pill, INK_DARK, 0.72)
-        radius = max(2.2, self._text_px * 0.22)
+        ink.tint_rounded(picture, pill, 3.5 * self._unit, INK_DARK, 0.72)
+        radius = max(2.6, self._text_px * 0.22)
         ink.disc(picture, pill[0] + self._pad + radius, (pill[1] + pill[3]) / 2, radius, colour)
         self._write(picture, words, pill, indent=self._pad * 0.8 + 2 * radius)
 
     def _draw_header(self, picture: Pixels, frame: Frame, scene: Scene) -> None:
         bar: Rect = (0, 0, self._width, self._header_px)
         ink.tint(picture, bar, INK_DARK, 0.68)
-        right = self._width - self._pad * 1.5
-        counts = sorted(scene.counts.objects.items(), key=lambda one: (-one[1].distinct, one[0]))
         time = clock(frame)
         least = self._words_width([_Word(time, INK_DIM)]) + self._pad * 6
-        for label, count in counts:
+        right = self._width - self._pad * 1.5
+        room = right - least
+        shown: list[tuple[list[_Word], float]] = []
+        # The most frequent come first, and are the last to be left out for want of room.
+        counts = scene.counts.objects.items()
+        for label, count in sorted(counts, key=lambda one: (-one[1].distinct, one[0])):
             words = [
                 _Word(ink.fitted(label, self._width / 4, self._text_px, REGULAR), INK_LIGHT),
                 _Word(str(count.now), INK_LIGHT, BOLD),
                 _Word(f"now, {count.distinct} seen", INK_DIM),
             ]
-            width = self._words_width(words)
-            if right - width < least:
+            width = self._words_width(words) + self._pad * 3
+            if width > room:
                 break
-            self._write(
-                picture, words, (right - width, 0, right, self._header_px), indent=-self._pad
-            )
-            right -= width + self._pad * 3
-        room = right - least
-        name = (
-            ink.fitted(self._title, room, self._text_px, BOLD) if room > self._text_px * 3 else ""
-        )
-        words = [_Word(name, INK_LIGHT, BOLD)] if name else []
-        self._write(picture, [*words, _Word(time, INK_DIM)], bar, indent=self._pad * 0.5)
+            room -= width
+            shown.append((words, width))
+        for words, width in reversed(shown):
+            left = right + self._pad * 3 - width
+            self._write(picture, words, (left, 0, right, self._header_px), indent=-self._pad)
+            right -= width
+        name = ink.fitted(self._title, room, self._text_px, BOLD)
+        title = [_Word(name, INK_LIGHT, BOLD)] if room > self._text_px * 3 else []
+        self._write(picture, [*title, _Word(time, INK_DIM)], bar, indent=self._pad * 0.5)
 
     def _free_place(
         self, places: Sequence[tuple[float, float]], width: float, high: float, taken: list[Rect]
@@ -421,6 +426,20 @@ class _LineInk:
         self.along: Points = (end - start) / max(1e-9, float(np.hypot(*(end - start))))
         # With y downwards, the left hand of one walking along (x, y) points to (y, -x).
         self.inward: Points = np.array([self.along[1], -self.along[0]])
+
+
+def _smoothed(trail: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Give the trail without the up and down of each step; its ends stay."""
+    return [
+        trail[0],
+        *(
+            (at_s, (x0 + 2 * x + x1) / 4, (y0 + 2 * y + y1) / 4)
+            for (_, x0, y0), (at_s, x, y), (_, x1, y1) in zip(
+                trail, trail[1:], trail[2:], strict=False
+            )
+        ),
+        *trail[-1:],
+    ]
 
 
 def _track_colour(track_id: int) -> Colour:

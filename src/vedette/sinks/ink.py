@@ -123,6 +123,14 @@ def tint(picture: Pixels, rect: Rect, colour: Colour, share: float) -> None:
         cv2.addWeighted(window, 1 - share, _sheet(window.shape, colour), share, 0, dst=window)
 
 
+def tint_rounded(picture: Pixels, rect: Rect, radius: float, colour: Colour, share: float) -> None:
+    """Lay a translucent colour over a rectangle with round corners, in place."""
+    window = _window(picture, rect)
+    if window.size:
+        blended = cv2.addWeighted(window, 1 - share, _sheet(window.shape, colour), share, 0)
+        cv2.copyTo(blended, _rounded_mask(window.shape[1], window.shape[0], radius), window)
+
+
 def shade(picture: Pixels, rect: Rect, share: float) -> None:
     """Darken a rectangle by `share` in [0, 1], in place."""
     window = _window(picture, rect)
@@ -143,6 +151,13 @@ def tint_mask(
 @lru_cache(maxsize=64)
 def _sheet(shape: tuple[int, ...], colour: Colour) -> Pixels:
     return np.full(shape, colour, np.uint8)
+
+
+@lru_cache(maxsize=256)
+def _rounded_mask(width: int, height: int, radius: float) -> Pixels:
+    mask = np.zeros((height, width), np.uint8)
+    fill(mask, rounded((0, 0, width - 1, height - 1), radius), (255, 255, 255))
+    return (mask > 127).astype(np.uint8) * np.uint8(255)
 
 
 def _window(picture: Pixels, rect: Rect) -> Pixels:

@@ -71,6 +71,7 @@ class SnapshotSink(Sink):
         self._part: Path | None = None
         self._best: dict[int, _Best] = {}
         self._ended: set[int] = set()
+        self._told_full = False
 
     def open(self, facts: StreamFacts) -> None:
         self._live = facts.live
@@ -118,11 +119,7 @@ class SnapshotSink(Sink):
         best = self._best.get(track_id)
         worth = _worth(frame, found)
         if best is None and len(self._best) + len(self._ended) >= self._tracks_max:
-            log.warning(
-                "no snapshots of further tracks folder=%s tracks_max=%d",
-                self._folder,
-                self._tracks_max,
-            )
+            self._tell_full()
             self._ended.add(track_id)
             return
         if best is None or worth > best.worth * BETTER:
@@ -131,6 +128,12 @@ class SnapshotSink(Sink):
                 self._file(track_id).write_bytes(_portrait(frame, found))
         elif best.label != found.label:  # The track's vote changed; its file is named after it.
             self._best[track_id] = _Best(best.worth, found.label, best.pts_s)
+
+    def _tell_full(self) -> None:
+        if not self._told_full:
+            self._told_full = True
+            message = "no snapshots of further tracks folder=%s tracks_max=%d"
+            log.warning(message, self._folder, self._tracks_max)
 
     def _release(self, track_id: int) -> None:
         """Let one track's snapshot appear."""
