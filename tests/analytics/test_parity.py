@@ -154,7 +154,7 @@ def test_whoever_is_inside_is_inside_for_supervision_but_within_a_pixel_of_the_b
 LINES = [
     Line("gate", (0.5, 0.0), (0.5, 1.0)),
     Line("gate", (0.5, 1.0), (0.5, 0.0)),
-    Line("gate", (0.2, 0.1), (0.7, 0.95)),
+    Line("gate", (0.4, 0.0), (0.6, 1.0)),
 ]
 
 
