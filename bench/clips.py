@@ -1,7 +1,7 @@
 """Clips for benchmarks: the rendered street with sensor noise, as a camera would send it.
 
-H.264, no B-frames, a key frame every 2 s, at a camera's bit rate that is really spent (the noise sees
-to that). Made once and kept in `bench/out/clips`.
+H.264, no B-frames, a key frame every 2 s, at a camera's bit rate that is really spent (the noise
+sees to that). Made once and kept in `bench/out/clips`.
 """
 
 from __future__ import annotations

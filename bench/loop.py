@@ -33,9 +33,7 @@ def look_at_all(clip: str, session: ort.InferenceSession, totals: dict[str, int]
         if not ok:
             break
         ratio = min(SIDE / picture.shape[0], SIDE / picture.shape[1])
-        small = cv2.resize(
-            picture, (int(picture.shape[1] * ratio), int(picture.shape[0] * ratio))
-        )
+        small = cv2.resize(picture, (int(picture.shape[1] * ratio), int(picture.shape[0] * ratio)))
         padded = np.full((SIDE, SIDE, 3), 114, np.uint8)
         padded[: small.shape[0], : small.shape[1]] = small
         tensor = padded.transpose(2, 0, 1)[None].astype(np.float32)

@@ -12,6 +12,7 @@ import json
 import sys
 import threading
 import time
+from pathlib import Path
 
 from bench.loop import cpu_s
 from vedette import wiring
@@ -42,9 +43,7 @@ def main() -> None:
             {
                 "frames": sum(report.frames.looked_at for report in reports),
                 "objects": sum(
-                    count.distinct
-                    for report in reports
-                    for count in report.counts.objects.values()
+                    count.distinct for report in reports for count in report.counts.objects.values()
                 ),
                 "seconds": seconds,
                 "cpu_s": spent_s,
@@ -71,8 +70,7 @@ class Peak:
 
 def rss_bytes() -> int:
     """Give the resident memory of this process."""
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
 
 
 if __name__ == "__main__":

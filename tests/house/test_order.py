@@ -101,9 +101,12 @@ def test_no_committed_file_names_a_package_registry() -> None:
 def test_links_in_the_docs_lead_somewhere() -> None:
     broken = []
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-            if "://" not in target and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)} → {target}")
+        targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        broken += [
+            f"{page.relative_to(ROOT)} → {target}"
+            for target in targets
+            if "://" not in target and not (page.parent / target).exists()
+        ]
 
     assert broken == []
 

@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 HEAD = """# Settings
 
 Read once at start. The setting `open_timeout_s` is the environment variable
-`VEDETTE_OPEN_TIMEOUT_S`, else the key `open_timeout_s` of the TOML file that `VEDETTE_CONFIG` names,
-else the default here. An unknown name or a value out of bounds is refused (exit code 2).
+`VEDETTE_OPEN_TIMEOUT_S`, else the key `open_timeout_s` of the TOML file that `VEDETTE_CONFIG`
+names, else the default here. An unknown name or a value out of bounds is refused (exit code 2).
 
 | setting | default | bounds | why |
 |---|---|---|---|

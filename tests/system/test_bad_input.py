@@ -14,12 +14,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+
 from rtsp_server import RTSPServer
 from shell import Told, command, environment, vedette
 from tiny_onnx import build_person_detector
 
 CALLERS_MISTAKE, ENGINES_FAULT = 2, 3
-SECRET = "hunter2"  # noqa: S105
+SECRET = "hunter2"
 # A camera on this machine answers at once; a silent one is given up after about twice this.
 QUICK = {"VEDETTE_OPEN_TIMEOUT_S": "1", "VEDETTE_READ_TIMEOUT_S": "1"}
 
@@ -58,9 +59,11 @@ def write_video(
 
 def write_audio(path: Path) -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=8000)
+        stream = container.add_stream("aac", rate=8000, layout="mono")
         for start in range(0, 8192, 1024):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp")
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+            )
             frame.rate, frame.pts = 8000, start
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -208,7 +211,7 @@ def test_a_host_that_accepts_and_says_nothing(run, silent_port: int, scheme: str
 
 
 def test_a_camera_that_refuses_the_password(run, start_rtsp_server) -> None:
-    server: RTSPServer = start_rtsp_server(user="viewer", password="right")  # noqa: S106
+    server: RTSPServer = start_rtsp_server(user="viewer", password="right")
 
     told = run(server.url(user="viewer", password=SECRET))
 
@@ -335,7 +338,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, option: str, place: str)
         "run", write_video(tmp_path / "clip.mp4"), option, target, cache_dir=tmp_path / "cache"
     )
 
-    assert told.code in (CALLERS_MISTAKE, ENGINES_FAULT)
+    assert told.code == CALLERS_MISTAKE
     assert place in told.sentence()
     assert (tmp_path / "a-file").read_bytes() == b"kept"
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import av
 import pytest
-from stops import run_with_stops
 from street_clip import make_street_clip
+
+from stops import run_with_stops
 from tiny_onnx import build_person_detector
 
 FRAMES = 300

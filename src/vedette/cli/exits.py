@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
-from vedette.domain.errors import ConfigError, UsageError, VedetteError
+from vedette.domain.errors import ConfigError, SinkRefused, UsageError, VedetteError
 
 DONE = 0
 CALLERS_MISTAKE = 2  # Also what the command line itself answers to an unknown option.
@@ -23,7 +23,9 @@ R = TypeVar("R")
 
 def exit_code(error: VedetteError) -> int:
     """Give the exit code that says who must act."""
-    return CALLERS_MISTAKE if isinstance(error, UsageError | ConfigError) else ENGINES_FAULT
+    # A place that refuses was named by the caller, and a full disk is the operator's to empty.
+    mendable = isinstance(error, UsageError | ConfigError | SinkRefused)
+    return CALLERS_MISTAKE if mendable else ENGINES_FAULT
 
 
 def tells_errors(verb: Callable[P, R]) -> Callable[P, R]:
