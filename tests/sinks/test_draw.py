@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import numpy as np
@@ -165,3 +166,13 @@ def test_same_scene_gives_the_same_pixels() -> None:
     scene = scene_of(one_object(), one_object(200, 100, track_id=2))
 
     assert (drawn(scene) == drawn(scene)).all()
+
+
+def test_painters_in_several_threads_do_not_disturb_each_other() -> None:
+    scene = scene_of(one_object(), one_object(200, 100, track_id=2))
+    alone = drawn(scene)
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: drawn(scene), range(200)))
+
+    assert all((alone == picture).all() for picture in together)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from functools import lru_cache
 
 import cv2
@@ -25,8 +26,18 @@ ELLIPSIS = "…"
 # OpenCV wraps words at the picture's edge unless given one far away.
 NO_WRAP = (-100_000, 100_000)
 
-# The built-in TrueType face: no font file to ship, and the same letters on every machine.
-_FACE = cv2.FontFace("sans")
+
+class _Faces(threading.local):
+    """The built-in TrueType face: no font file to ship, and the same letters on every machine.
+
+    A face remembers its weight while it writes, so two threads must not share one.
+    """
+
+    def __init__(self) -> None:
+        self.sans = cv2.FontFace("sans")
+
+
+_faces = _Faces()
 
 
 def hex_colour(code: str) -> Colour:
@@ -48,7 +59,7 @@ def text_width(text: str, size_px: int, weight: int) -> int:
     if not text:
         return 0
     # An image size of 0 would be taken as a width to wrap at.
-    x, _, width, _ = cv2.getTextSize((100_000, 100_000), text, (0, 0), _FACE, size_px, weight)
+    x, _, width, _ = cv2.getTextSize((100_000, 100_000), text, (0, 0), _faces.sans, size_px, weight)
     return int(x + width)
 
 
@@ -72,7 +83,15 @@ def write_text(
     if text:
         origin = (round(left), round(baseline))
         cv2.putText(
-            picture, text, origin, colour, _FACE, size_px, weight, cv2.PUT_TEXT_ALIGN_LEFT, NO_WRAP
+            picture,
+            text,
+            origin,
+            colour,
+            _faces.sans,
+            size_px,
+            weight,
+            cv2.PUT_TEXT_ALIGN_LEFT,
+            NO_WRAP,
         )
 
 
