@@ -51,10 +51,15 @@ def rewrite(path: Path, card: ModelCard, *, to: Path, bytes_max: int) -> str | N
 
     Returns:
         None when `to` is written and proven equal; else one sentence why it was not.
+
+    Raises:
+        ModelUnreadable: the model itself cannot be run.
     """
     if card.family is not Family.YOLOX:
         return f"graphs of family {card.family} are used as they are"
     import onnx
+
+    original = Session(path, bytes_max=bytes_max)
 
     try:
         model = onnx.load(str(path))
@@ -63,7 +68,7 @@ def rewrite(path: Path, card: ModelCard, *, to: Path, bytes_max: int) -> str | N
         _fuse_focus(model.graph)
         onnx.checker.check_model(model)
         onnx.save(model, str(to))
-        _prove(path, to, card, bytes_max=bytes_max)
+        _prove(original, Session(to, bytes_max=2 * bytes_max), card)
     except _NotRewritable as reason:
         return str(reason)
     except ModelUnreadable as error:
@@ -194,10 +199,8 @@ def _slice_offset(
     return (offset[2], offset[3]) if len(offset) == 2 else None
 
 
-def _prove(original: Path, rewritten: Path, card: ModelCard, *, bytes_max: int) -> None:
+def _prove(before: Session, after: Session, card: ModelCard) -> None:
     """Compare both graphs on a picture of noise and patches, and try the new one at a new size."""
-    before = Session(original, bytes_max=bytes_max)
-    after = Session(rewritten, bytes_max=2 * bytes_max)
     picture = _test_picture(card.height, card.width)
     expected, found = before.run({card.input: picture}), after.run({card.input: picture})
     if [one.shape for one in expected] != [one.shape for one in found]:

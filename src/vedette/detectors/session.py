@@ -107,7 +107,7 @@ def check_file(path: Path, *, bytes_max: int) -> None:
         raise BadInput(f"model {path}: may not be read; check its permissions")
     size = path.stat().st_size
     if size == 0:
-        raise BadInput(f"model {path}: is empty")
+        raise ModelUnreadable(f"model {path}: is empty, so it is no ONNX model")
     if size > bytes_max:
         raise BadInput(
             f"model {path}: has {size} bytes, more than VEDETTE_MODEL_BYTES_MAX={bytes_max} allows"
