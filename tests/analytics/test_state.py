@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,6 +47,9 @@ def wandering(seed: int, looks: int) -> list[tuple[float, list[Box], tuple[int, 
             )
             for one in range(count) if rng.uniform() < 0.85
         ]  # fmt: skip
+        boxes += [
+            replace(box, label="truck") for box in boxes if box.label == "car"
+        ]  # Found twice.
         if rng.uniform() < 0.01:
             size = (320, 240) if size == (WIDTH, HEIGHT) else (WIDTH, HEIGHT)
         sequence.append((round(max(pts_s, 0.0), 6), boxes, size))

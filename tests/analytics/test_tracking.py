@@ -199,6 +199,18 @@ def test_one_vehicle_found_under_two_labels_is_one_vehicle() -> None:
     assert len(scenes[3].objects) == 1
 
 
+def test_one_vehicle_under_two_labels_stays_one_while_another_track_ends() -> None:
+    looks = []
+    for k in range(100):
+        boxes = [Box(100, 300, label="car"), Box(101, 300, label="truck", confidence=0.6)]
+        looks.append((k * 0.04, boxes if k >= 20 else [*boxes, Box(500, 300)]))
+
+    scenes = watch(analyzer(), looks)
+
+    assert scenes[-1].counts.objects["car"] == ObjectCount(1, 1, 1)
+    assert [event.track_id for event in events(scenes[30:])] == [2]
+
+
 def test_a_person_in_front_of_a_car_is_no_car() -> None:
     looks = [
         (k * 0.04, [Box(300, 300, label="person"), Box(300, 300, label="car", confidence=0.8)])

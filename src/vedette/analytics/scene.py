@@ -106,7 +106,8 @@ class Analyzer:
         row_of = followed.row_of
         if followed.gone.any():
             table.keep(~followed.gone)
-            row_of = np.where(row_of >= 0, (np.cumsum(~followed.gone) - 1)[row_of], row_of)
+            moved_to = np.cumsum(~followed.gone) - 1
+            row_of = np.where(row_of >= 0, moved_to[np.maximum(row_of, 0)], row_of)
         ids = table["id"][row_of[row_of >= 0]]
         labels = table["label"][row_of[row_of >= 0]]
         self._tally.look(labels[ids > 0])
