@@ -13,8 +13,9 @@ from pathlib import Path
 
 import av
 import av.error
+import cv2
 import numpy as np
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 
 from vedette.domain.errors import SinkRefused
 from vedette.domain.frame import Frame, PixelFormat, Pixels
@@ -28,6 +29,8 @@ from vedette.sinks.whole import WholeFile, refusal
 SUFFIXES = (".mp4", ".m4v")
 # H.264 wants room for a macroblock, and 4:2:0 colour wants even sides.
 SIDE_PX_MIN = 16
+# FFmpeg's AVCOL_SPC_SMPTE170M; PyAV's enum of that name counts as swscale does.
+COLORSPACE_BT601 = 6
 # Finer time bases overflow MP4's 32 bits; this one is RTP's, and MPEG's.
 FALLBACK_TIME_BASE = Fraction(1, 90_000)
 TIME_BASE_DEN_MAX = 1_000_000
@@ -72,7 +75,8 @@ class AnnotatedSink(Sink):
         self._plan = plan
         self._title = title
         self._long_side_px_max = long_side_px_max
-        self._options = {"crf": str(crf), "preset": "veryfast"}
+        # Without pictures that refer forwards, and looking less far ahead: a fifth less work.
+        self._options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "rc-lookahead": "10"}
         self._threads = threads
         self._whole = WholeFile(path)
         self._container: av.container.OutputContainer | None = None
@@ -91,7 +95,6 @@ class AnnotatedSink(Sink):
         )
         self._timeline = _Timeline(self._time_base, live=facts.live, frame_rate=facts.frame_rate)
         self._written = 0
-        self._reformatter = VideoReformatter()
         self._whole.open()
         try:
             self._open_encoder(live=facts.live, frame_rate=facts.frame_rate)
@@ -138,22 +141,21 @@ class AnnotatedSink(Sink):
             context.time_base = self._time_base
             context.gop_size = KEY_FRAME_PICTURES_MAX
             context.thread_count = self._threads
-            context.colorspace = Colorspace.ITU709
-            context.color_range = 1
-            context.color_primaries = 1
-            context.color_trc = 1
+            context.colorspace = COLORSPACE_BT601
+            context.color_range = ColorRange.MPEG
+            context.color_primaries = ColorPrimaries.BT709
+            context.color_trc = ColorTrc.BT709
             self._stream = stream
             self._container.start_encoding()
 
     def _encode(self, picture: Pixels, pts: int) -> None:
         with self._place():
-            made = self._reformatter.reformat(
-                av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24"),
-                format="yuv420p",
-                dst_colorspace=Colorspace.ITU709,
-                dst_color_range="MPEG",
-                threads=1,
+            # OpenCV converts five times faster than swscale, by the matrix of BT.601.
+            planes: Pixels = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420).astype(
+                np.uint8, copy=False
             )
+            made = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            made.colorspace, made.color_range = COLORSPACE_BT601, ColorRange.MPEG
             made.pts, made.time_base = pts, self._time_base
             self._drain(made)
         self._written += 1

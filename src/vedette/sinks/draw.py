@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -37,6 +36,8 @@ INK_DIM = hex_colour("#a9b4c2")
 UNSURE = hex_colour("#c9d1db")
 
 TRAIL_S = 2.0
+# A trail fades in so many steps; more are not seen.
+TRAIL_SHADES = 8
 # Long enough to be seen at normal speed, short enough to tell one crossing from the next.
 FLASH_S = 0.6
 # How strongly a zone is tinted with something in it, and with nothing.
@@ -201,15 +202,18 @@ class Painter:
         for track_id, trail in self._trails.items():
             colour = _track_colour(track_id)
             points = _smoothed(list(trail))
-            for (_, x0, y0), (at_s, x1, y1) in pairwise(points):
+            step = -(-len(points) // TRAIL_SHADES)
+            for first in range(0, len(points) - 1, step):
+                part = points[first : first + step + 1]
+                at_s, x, y = part[-1]
                 fresh = 1 - (now_s - at_s) / TRAIL_S
-                # Mixed with the pixel below it, a stroke looks translucent and costs no copy.
-                column = min(max(round((x0 + x1) / 2), 0), self._width - 1)
-                row = min(max(round((y0 + y1) / 2), 0), self._height - 1)
+                # Mixed with a pixel below it, a stroke looks translucent and costs no copy.
+                column = min(max(round(x), 0), self._width - 1)
+                row = min(max(round(y), 0), self._height - 1)
                 blue, green, red = picture[row, column].tolist()
                 paint = ink.mixed((blue, green, red), colour, 0.1 + 0.75 * fresh)
                 thick = self._unit * (1 + 2.4 * fresh)
-                path = np.array([[x0, y0], [x1, y1]])
+                path = np.array(part)[:, 1:]
                 ink.stroke(picture, path, colour=paint, thickness_px=thick)
 
     def _draw_box(self, picture: Pixels, found: SceneObject, box: Rect) -> None:

@@ -47,10 +47,12 @@ def hex_colour(code: str) -> Colour:
 
 def mixed(under: Colour, over: Colour, share: float) -> Colour:
     """Give `over` laid on `under` with opacity `share` in [0, 1]."""
-    blue, green, red = (
-        round(low + (high - low) * share) for low, high in zip(under, over, strict=True)
+    rest = 1 - share
+    return (
+        round(under[0] * rest + over[0] * share),
+        round(under[1] * rest + over[1] * share),
+        round(under[2] * rest + over[2] * share),
     )
-    return blue, green, red
 
 
 @lru_cache(maxsize=4096)
