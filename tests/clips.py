@@ -141,7 +141,7 @@ def make(clip: Clip, folder: Path) -> Path:
             _mux(container, stream.encode(frame), clip.first_pts_ms)
         _mux(container, stream.encode(None), clip.first_pts_ms)
         if sound is not None:
-            _add_silence(container, sound, clip.count / FPS + 3)
+            add_silence(container, sound, clip.count / FPS + 3)
     return path
 
 
@@ -176,7 +176,7 @@ def _mux(container: av.container.OutputContainer, packets: list[av.Packet], shif
         container.mux(packet)
 
 
-def _add_silence(
+def add_silence(
     container: av.container.OutputContainer, stream: av.AudioStream, seconds: float
 ) -> None:
     for start in range(0, int(seconds * 8000), 1024):

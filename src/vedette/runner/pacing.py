@@ -27,6 +27,10 @@ from vedette.domain.stream import Position
 _LAG_LOOK_SHARE = 0.25
 
 
+# The first restart only shows where we joined; a second one that more will come.
+_RESTARTS_TRUSTED = 2
+
+
 class Pacer(ABC):
     """Judges the packets of one source, in the order they come."""
 
@@ -111,11 +115,14 @@ class LivePacer(Pacer):
         self._lag_max_s = lag_max_s
         self._slot: int | None = None
         self._leaving_out = False
+        self._restarts = 0
 
     def judge(self, packet: Packet) -> Verdict:
         lag_s = self._lag_s(packet)
+        self._restarts += packet.restarts
         if lag_s > self._lag_max_s:
-            self._leaving_out = True
+            # A stream that never restarts would be left out for ever.
+            self._leaving_out = self._restarts >= _RESTARTS_TRUSTED
         elif packet.restarts:
             self._leaving_out = False
         if self._leaving_out:

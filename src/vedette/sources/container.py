@@ -23,7 +23,7 @@ from vedette.domain.errors import (
 from vedette.domain.packet import Packet
 from vedette.domain.stream import Position, StreamFacts
 from vedette.settings import Settings
-from vedette.sources.address import stream_name
+from vedette.sources.address import scheme_of, stream_name
 from vedette.sources.base import Decoder, Source
 from vedette.sources.decode import PacketDecoder, Payload
 from vedette.sources.failures import bare, cut_off, open_failure, read_failure
@@ -38,6 +38,8 @@ VIDEO_FORMATS = (
 )
 # Packets looked at ahead: whether they bear a PTS, and how the picture is turned.
 _HEAD_PACKETS = 16
+# So many without a key picture (10 s at 30 a second): perhaps the stream has none; try.
+_KEYLESS_PACKETS_MAX = 300
 # A decoding time that goes back by more than this is a break in the recording, not a rounding.
 _BREAK_S = 1
 # A container's length and what was read may differ by this much without anything missing.
@@ -85,7 +87,8 @@ class ContainerSource(Source):
             self._reading = True
         try:
             for payload in self._payloads():
-                yield self._packet(payload)
+                if self._has_begun(payload):
+                    yield self._packet(payload)
             if self._closed:
                 return
             if self.live:
@@ -137,7 +140,11 @@ class ContainerSource(Source):
 
     def _open_error(self, error: FFmpegError, waited_s: float) -> VedetteError:
         return open_failure(
-            self.name, error, waited_s=waited_s, timeout_s=self._settings.open_timeout_s
+            self.name,
+            error,
+            waited_s=waited_s,
+            timeout_s=self._settings.open_timeout_s,
+            tls=scheme_of(self._address) in ("rtsps", "https"),
         )
 
     # Opening.
@@ -189,7 +196,10 @@ class ContainerSource(Source):
                 f"{self.name}: its video codec is unknown", cause=StreamCause.CODEC_UNSUPPORTED
             )
         if codec.width <= 0 or codec.height <= 0:
-            raise BadInput(f"{self.name}: its video says no picture size; nothing in it decodes")
+            raise BadInput(
+                f"{self.name}: its video has no usable picture size: none at all, or more than "
+                f"{self._settings.frame_pixels_max} pixels (VEDETTE_FRAME_PIXELS_MAX)"
+            )
         if codec.width * codec.height > self._settings.frame_pixels_max:
             raise BadInput(
                 f"{self.name}: its pictures are {codec.width}×{codec.height}; at most "
@@ -215,6 +225,8 @@ class ContainerSource(Source):
         self._end_s = 0.0
         self._demuxed = container.demux()
         self._head: list[Payload] = []
+        # In these a damaged packet is one that is shorter than the container says.
+        self._knows_sizes = container.format.name.startswith(("mov", "matroska", "avi"))
         self._by_order = False
         self._turns = 0
         if not self.live:
@@ -309,6 +321,8 @@ class ContainerSource(Source):
             else:
                 if payload is None or (payload.size == 0 and payload.dts is None):
                     return  # FFmpeg's own flush.
+                if payload.is_corrupt and self._knows_sizes:
+                    return  # The file ends in the middle of a packet.
                 self._note_end(payload)
                 # An empty packet repeats the picture before it, and to a codec means the end.
                 if payload.stream_index == self._stream.index and payload.size:
@@ -325,16 +339,20 @@ class ContainerSource(Source):
             end_s = float((at + (payload.duration or 0)) * payload.time_base)
             self._end_s = max(self._end_s, end_s)
 
-    def _packet(self, payload: Payload) -> Packet:
+    def _has_begun(self, payload: Payload) -> bool:
+        """Leave out what stands before the first key picture: it refers to what nobody has."""
         self._delivered += 1
         self._stamp(payload)
-        if payload.is_keyframe and not self._begun:
-            self._begun, self._floor_pts = True, payload.pts
+        if not self._begun:
+            self._begun = payload.is_keyframe or self._delivered > _KEYLESS_PACKETS_MAX
+            # Nor can be shown what comes after that picture but before it in time.
+            self._floor_pts = payload.pts if payload.is_keyframe else None
+        return self._begun
+
+    def _packet(self, payload: Payload) -> Packet:
         picture = memoryview(payload)
-        # What stands before the first key picture refers to pictures that nobody has.
         shown = (
-            self._begun
-            and payload.pts is not None
+            payload.pts is not None
             and not payload.is_discard
             and (self._floor_pts is None or payload.pts >= self._floor_pts)
             and not self._syntax.hidden(picture)
@@ -375,19 +393,32 @@ class ContainerSource(Source):
     def _check_whole(self) -> None:
         """Raise if the container promises more than it held."""
         assert self._container is not None
-        if self._resumed_at is None and self._container.format.name.startswith("mov"):
-            promised, held = len(self._stream.index_entries), self._delivered
-            if held < promised:
-                raise cut_off(
-                    self.name,
-                    f"cut off: {promised - held} of {promised} pictures are missing",
-                    end_s=self._end_s,
-                )
-        length_s = float((self._container.duration or 0) * _TIME_BASE_US)
         begin_s = float((self._container.start_time or 0) * _TIME_BASE_US)
-        end_s = self._end_s - begin_s
-        if length_s - end_s > _LENGTH_SLACK_S:
-            raise cut_off(self.name, f"cut off: it says it is {length_s:.1f} s long", end_s=end_s)
+        length_s = float((self._container.duration or 0) * _TIME_BASE_US)
+        end_s = max(self._end_s - begin_s, 0.0)
+        missing, promised = self._missing_count()
+        if missing:
+            what = f"cut off: {missing} of {promised} pictures are missing"
+        elif length_s - end_s > _LENGTH_SLACK_S:
+            what = f"cut off: it says it is {length_s:.2f} s long"
+        else:
+            return
+        raise cut_off(self.name, what, end_s=end_s)
+
+    def _missing_count(self) -> tuple[int, int]:
+        """Count the pictures that the container's own list has and we did not get."""
+        assert self._container is not None
+        kind = self._container.format.name
+        if self._resumed_at is not None:
+            return 0, 0
+        if kind.startswith("mov"):
+            promised = len(self._stream.index_entries)
+            return max(promised - self._delivered, 0), promised
+        # AVI counts repeated pictures too, which are no packets; those are few.
+        slack = float(self._stream.average_rate or 25) * _LENGTH_SLACK_S
+        promised = self._stream.frames if kind == "avi" else 0
+        missing = promised - self._delivered
+        return (missing if missing > slack else 0), promised
 
     def _let_go(self) -> None:
         with self._lock:

@@ -95,6 +95,8 @@ class PacketDecoder(Decoder):
         self._last_error = ""
 
     def frames(self, packet: Packet, verdict: Verdict) -> Iterator[Frame]:
+        while len(self._open) > len(self._held) + _REORDERED_MAX:
+            self._settle(heapq.heappop(self._open), came_out=False)
         if packet.shown:
             self._register(packet, verdict)
         if verdict.wishes is not None:
@@ -203,7 +205,7 @@ class PacketDecoder(Decoder):
     def _give_up_on_rest(self) -> None:
         while self._open:
             self._settle(heapq.heappop(self._open), came_out=False)
-        if self.fed and not self._pictures:
+        if not self._pictures and (self.fed or not self.read):
             raise self._barren()
 
     def _decode(self, payload: Payload | None, time_base: Fraction) -> Iterator[Frame]:
@@ -285,6 +287,6 @@ class PacketDecoder(Decoder):
     def _barren(self) -> DecodeFailed:
         why = f" ({self._last_error})" if self._last_error else ""
         return DecodeFailed(
-            f"{self._name}: none of {self.fed} packets holds a picture that can be decoded{why}",
+            f"{self._name}: nothing in it can be decoded as a picture{why}",
             cause=StreamCause.DECODE_FAILED,
         )

@@ -26,9 +26,9 @@ def bare(error: FFmpegError) -> FFmpegError:
 
 
 def open_failure(
-    name: str, error: FFmpegError, *, waited_s: float, timeout_s: float
+    name: str, error: FFmpegError, *, waited_s: float, timeout_s: float, tls: bool
 ) -> VedetteError:
-    """Tell why a network stream could not be opened."""
+    """Tell why a network stream could not be opened, after waiting `waited_s`."""
     why = redact(str(error.strerror))
     timed_out = isinstance(error, av_error.ExitError | av_error.TimeoutError)
     failure: VedetteError
@@ -52,7 +52,10 @@ def open_failure(
         what = "it answered with something that is no video"
         failure = SourceRefused(f"{name}: {what}", cause=StreamCause.CONNECTION_FAILED)
     else:
-        failure = SourceUnreachable(f"{name}: {why}", cause=StreamCause.CONNECTION_FAILED)
+        # FFmpeg says no more than "input/output error" of a name that is unknown.
+        what = f"no {'TLS ' if tls else ''}connection ({why}); check host and port"
+        cause = StreamCause.TLS_FAILED if tls else StreamCause.CONNECTION_FAILED
+        failure = SourceUnreachable(f"{name}: {what}", cause=cause)
     return failure
 
 
@@ -74,6 +77,6 @@ def cut_off(name: str, what: str, *, end_s: float) -> SourceEnded:
     readable_s = int(end_s * 10) / 10  # Down, so that the advice stays within what is there.
     advice = f"--limit {readable_s:g}s analyses the part that is there"
     return SourceEnded(
-        f"{name}: {what}; it ends at {end_s:.1f} s; {advice if readable_s else 'nothing is there'}",
+        f"{name}: {what}; it ends at {end_s:.2f} s; {advice if readable_s else 'nothing is there'}",
         cause=StreamCause.SOURCE_ENDED,
     )

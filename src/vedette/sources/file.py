@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
@@ -35,9 +36,9 @@ class FileSource(ContainerSource):
                 raise BadInput(f"{path}: no such file")
             if path.is_file() and path.stat().st_size == 0:
                 raise BadInput(f"{path}: is empty")
-            with path.open("rb"):
-                pass
-        except (OSError, ValueError) as error:  # A path may hold a zero byte, too.
+            if not os.access(path, os.R_OK):
+                raise BadInput(f"{path}: may not be read by this user")
+        except (OSError, ValueError) as error:  # A name too long, or with a zero byte in it.
             raise BadInput(f"{path}: cannot be read: {error}") from error
 
     def _url(self) -> str:
@@ -45,4 +46,11 @@ class FileSource(ContainerSource):
         return f"file:{self._path}"
 
     def _open_error(self, error: FFmpegError, waited_s: float) -> VedetteError:  # noqa: ARG002
-        return BadInput(f"{self._path}: is no video that can be read ({error.strerror})")
+        with self._path.open("rb") as file:
+            begins_as_mp4 = file.read(8)[4:] == b"ftyp"
+        why = (
+            "an MP4 without its index: its recording was cut off"
+            if begins_as_mp4
+            else (error.strerror)
+        )
+        return BadInput(f"{self._path}: is no video that can be read ({why})")

@@ -1,0 +1,206 @@
+"""Files and streams over HTTP and UDP, against real servers and senders on loopback."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from sources.reference import truth
+from vedette.clock import SystemClock
+from vedette.domain.errors import (
+    SourceEnded,
+    SourceRefused,
+    SourceUnreachable,
+    StreamCause,
+)
+from vedette.domain.frame import Frame
+from vedette.domain.packet import LOOK_AT_ALL
+from vedette.runner.pacing import LivePacer
+from vedette.settings import Settings
+from vedette.sources.container import ContainerSource
+from vedette.sources.http import HTTPSource
+from vedette.sources.udp import UDPSource
+
+QUICK = Settings(open_timeout_s=3, read_timeout_s=0.5)
+ClipPath = Callable[[str], Path]
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    # 0: all; else send so many bytes and hang up.
+    bytes_max = 0
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def copyfile(self, source: object, outputfile: object) -> None:
+        try:
+            if self.bytes_max:
+                outputfile.write(source.read(self.bytes_max))  # type: ignore[attr-defined]
+            else:
+                super().copyfile(source, outputfile)  # type: ignore[arg-type]
+        except ConnectionError:  # The reader had enough.
+            pass
+
+
+class _Broken(_Quiet):
+    bytes_max = 30_000
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Serve a folder over HTTP; gives its address."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def start(folder: Path, handler: type[_Quiet] = _Quiet) -> str:
+        server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
+        )
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://ann:s3cret@127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def numbers(source: ContainerSource) -> list[int]:
+    source.open()
+    decoder = source.decoder()
+    try:
+        return [
+            frame.number
+            for packet in source.packets()
+            for frame in decoder.frames(packet, LOOK_AT_ALL)
+        ]
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize("name", ["plain.mp4", "b-frames.mkv"])
+def test_a_file_over_http_is_read_to_its_end(
+    name: str, clip_path: ClipPath, serve: Callable[..., str]
+) -> None:
+    path = clip_path(name)
+    source = HTTPSource(f"{serve(path.parent)}/{name}", QUICK)
+
+    assert [look.number for look in truth(path)] == numbers(source)
+    assert not source.live
+    assert "s3cret" not in source.name
+    assert source.name.endswith(f"/{name}")
+
+
+def test_a_path_that_is_not_there_is_not_found(
+    clip_path: ClipPath, serve: Callable[..., str]
+) -> None:
+    source = HTTPSource(f"{serve(clip_path('plain.mp4').parent)}/gone.mp4", QUICK)
+
+    with pytest.raises(SourceRefused, match="404") as refused:
+        source.open()
+
+    assert StreamCause.NOT_FOUND is refused.value.cause
+    assert "s3cret" not in f"{refused.value} {refused.value.__cause__}"
+
+
+def test_a_page_is_no_video(tmp_path: Path, serve: Callable[..., str]) -> None:
+    (tmp_path / "page.mp4").write_text("<html>hello</html>" * 100)
+    source = HTTPSource(f"{serve(tmp_path)}/page.mp4", QUICK)
+
+    with pytest.raises(SourceRefused, match="no video"):
+        source.open()
+
+
+def test_a_download_that_breaks_off_has_ended(
+    clip_path: ClipPath, serve: Callable[..., str]
+) -> None:
+    source = HTTPSource(f"{serve(clip_path('b-frames.mkv').parent, _Broken)}/b-frames.mkv", QUICK)
+
+    with pytest.raises(SourceEnded) as ended:
+        numbers(source)
+
+    assert StreamCause.SOURCE_ENDED is ended.value.cause
+
+
+def test_an_https_address_that_speaks_no_tls_fails_as_tls(
+    clip_path: ClipPath, serve: Callable[..., str]
+) -> None:
+    address = serve(clip_path("plain.mp4").parent).replace("http://", "https://")
+
+    with pytest.raises(SourceUnreachable) as failed:
+        HTTPSource(f"{address}/plain.mp4", QUICK).open()
+
+    assert StreamCause.TLS_FAILED is failed.value.cause
+
+
+def test_mpeg_ts_over_udp_is_live_and_stalls_when_the_sender_stops(clip_path: ClipPath) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    stop = threading.Event()
+    sender = threading.Thread(target=_send, args=(clip_path("b-frames.ts"), port, stop))
+    sender.start()
+    source = UDPSource(f"udp://127.0.0.1:{port}", QUICK)
+    taken: list[Frame] = []
+    try:
+        facts = source.open()
+        decoder = source.decoder()
+        pacer = LivePacer(None, SystemClock(), lag_max_s=5)
+
+        def take_up() -> None:
+            for packet in source.packets():
+                taken.extend(decoder.frames(packet, pacer.judge(packet)))
+                if len(taken) == 40:
+                    stop.set()
+
+        with pytest.raises(SourceUnreachable) as stalled:
+            take_up()
+    finally:
+        stop.set()
+        sender.join()
+        source.close()
+
+    assert facts.live
+    assert (facts.width, facts.height) == (128, 96)
+    assert len(taken) >= 40
+    assert list(range(len(taken))) == [frame.number for frame in taken]
+    assert StreamCause.STALLED is stalled.value.cause
+
+
+def test_a_udp_port_to_which_nobody_sends_times_out() -> None:
+    settings = Settings(open_timeout_s=0.5)
+
+    with pytest.raises(SourceUnreachable) as failed:
+        UDPSource("udp://127.0.0.1:1", settings).open()
+
+    assert failed.value.cause in (StreamCause.TIMEOUT, StreamCause.CONNECTION_FAILED)
+
+
+def _send(path: Path, port: int, stop: threading.Event) -> None:
+    """Send a clip again and again, about four times as fast as it plays."""
+    shift = 0
+    url = f"udp://127.0.0.1:{port}?pkt_size=1316"
+    with av.open(url, "w", format="mpegts") as out, av.open(str(path)) as clip:
+        stream = clip.streams.video[0]
+        sent = out.add_stream_from_template(stream)
+        while not stop.is_set():
+            last = shift
+            for packet in clip.demux(stream):
+                if packet.dts is None or stop.is_set():
+                    continue
+                packet.pts += shift
+                packet.dts += shift
+                last = packet.dts
+                packet.stream = sent
+                out.mux(packet)
+                time.sleep(0.01)
+            shift = last + 3600
+            clip.seek(0)
