@@ -153,7 +153,7 @@ def test_a_fast_object_in_a_narrow_zone_is_seen_there() -> None:
     assert scenes[-1].counts.zones["gate"].left == 1
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_entered_less_left_is_who_is_inside_and_events_add_up(seed: int) -> None:
     rng = np.random.default_rng(seed)

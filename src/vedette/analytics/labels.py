@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Labels:
         self._kin: list[int] = []
         self._kin_array = np.zeros(0, np.int64)
         self._known: dict[tuple[str, ...], Column] = {}
+        self._chosen: dict[tuple[str, ...], Column] = {}
         self.numbers(tuple(names))
 
     def __len__(self) -> int:
@@ -51,9 +52,13 @@ class Labels:
         """Give the number of the group that each label belongs to: its first member's."""
         return np.asarray(self._kin_array[numbers])
 
-    def chosen(self, labels: Sequence[str]) -> Column:
+    def chosen(self, labels: tuple[str, ...]) -> Column:
         """Give a mask over all numbers: True for those in `labels`; empty means all."""
-        return np.array([not labels or name in labels for name in self.names], np.bool_)
+        mask = self._chosen.get(labels)
+        if mask is None or len(mask) < len(self.names):
+            mask = np.array([not labels or name in labels for name in self.names], np.bool_)
+            self._chosen[labels] = mask
+        return mask
 
     def _number_of(self, label: str) -> int:
         if label not in self._number:
