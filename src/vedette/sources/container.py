@@ -87,6 +87,8 @@ class ContainerSource(Source):
             self._reading = True
         try:
             for payload in self._payloads():
+                if self._closed:
+                    return
                 if self._has_begun(payload):
                     yield self._packet(payload)
             if self._closed:
