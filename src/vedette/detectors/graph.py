@@ -46,7 +46,14 @@ class _NotRewritable(Exception):
     """The graph has something this file does not know to be safe."""
 
 
-def rewrite(path: Path, card: ModelCard, *, to: Path, bytes_max: int) -> str | None:
+def rewrite(
+    path: Path,
+    card: ModelCard,
+    *,
+    to: Path,
+    bytes_max: int,
+    difference_max: float = DIFFERENCE_MAX,
+) -> str | None:
     """Write the rewritten graph of the model at `path` to the file `to`.
 
     Returns:
@@ -68,7 +75,7 @@ def rewrite(path: Path, card: ModelCard, *, to: Path, bytes_max: int) -> str | N
         _fuse_focus(model.graph)
         onnx.checker.check_model(model)
         onnx.save(model, str(to))
-        _prove(original, Session(to, bytes_max=2 * bytes_max), card)
+        _prove(original, Session(to, bytes_max=2 * bytes_max), card, difference_max)
     except _NotRewritable as reason:
         return str(reason)
     except ModelUnreadable as error:
@@ -199,7 +206,7 @@ def _slice_offset(
     return (offset[2], offset[3]) if len(offset) == 2 else None
 
 
-def _prove(before: Session, after: Session, card: ModelCard) -> None:
+def _prove(before: Session, after: Session, card: ModelCard, difference_max: float) -> None:
     """Compare both graphs on a picture of noise and patches, and try the new one at a new size."""
     picture = _test_picture(card.height, card.width)
     expected, found = before.run({card.input: picture}), after.run({card.input: picture})
@@ -207,7 +214,7 @@ def _prove(before: Session, after: Session, card: ModelCard) -> None:
         raise _NotRewritable("the rewritten graph gives another shape")
     for one, other in zip(expected, found, strict=True):
         difference = np.abs(one - other).max()
-        if not difference <= DIFFERENCE_MAX:
+        if not difference <= difference_max:
             raise _NotRewritable(f"the rewritten graph differs by {difference:.2g}")
     stride = card.strides[-1]
     smaller = (max(stride, card.height - stride), max(stride, card.width - 2 * stride))
