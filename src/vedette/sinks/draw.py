@@ -7,15 +7,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from vedette.domain.event import EventType
 from vedette.domain.frame import Frame, Pixels
 from vedette.domain.scene import Scene, SceneObject
-from vedette.domain.zone import Line, ScenePlan, Zone
+from vedette.domain.zone import ScenePlan
 from vedette.sinks import ink
-from vedette.sinks.ink import Colour, Points, Rect, hex_colour
+from vedette.sinks.ink import Colour, Rect, hex_colour
+from vedette.sinks.places import ZONE_COLOURS, LineInk, ZoneInk
 
 # Twelve hues of like lightness, neighbours far apart, all bright enough for dark letters.
 TRACK_COLOURS = tuple(
@@ -27,7 +27,6 @@ TRACK_COLOURS = tuple(
         ),
     )
 )  # fmt: skip
-ZONE_COLOURS = tuple(map(hex_colour, ("#5eead4", "#7dd3fc", "#fcd34d", "#f0abfc")))
 LINE_COLOUR = hex_colour("#f8fafc")
 FLASH_COLOUR = hex_colour("#ffd84d")
 INK_DARK = hex_colour("#10151c")
@@ -77,10 +76,10 @@ class Painter:
         self._chip_px = round(self._text_px * 1.5)
         self._header_px = round(self._text_px * 2.1) if header else 0
         self._zones = [
-            _ZoneInk(zone, ZONE_COLOURS[index % len(ZONE_COLOURS)], width, height)
+            ZoneInk(zone, ZONE_COLOURS[index % len(ZONE_COLOURS)], width, height)
             for index, zone in enumerate(plan.zones)
         ]
-        self._lines = [_LineInk(line, width, height) for line in plan.lines]
+        self._lines = [LineInk(line, width, height) for line in plan.lines]
         self._trails: dict[int, deque[tuple[float, float, float]]] = {}
         self._flashes: dict[str, float] = {}
 
@@ -170,7 +169,7 @@ class Painter:
         age_s = now_s - self._flashes.get(key, -math.inf)
         return 1 - age_s / FLASH_S if 0 <= age_s < FLASH_S else 0.0
 
-    def _draw_zone(self, picture: Pixels, zone: _ZoneInk, scene: Scene) -> None:
+    def _draw_zone(self, picture: Pixels, zone: ZoneInk, scene: Scene) -> None:
         count = scene.counts.zones.get(zone.name)
         busy = count is not None and count.now > 0
         share = BUSY_SHARE if busy else IDLE_SHARE
@@ -178,7 +177,7 @@ class Painter:
         thick = self._unit * (2 if busy else 1)
         ink.stroke(picture, zone.outline, colour=zone.colour, thickness_px=thick, closed=True)
 
-    def _draw_line(self, picture: Pixels, line: _LineInk, flash: float) -> None:
+    def _draw_line(self, picture: Pixels, line: LineInk, flash: float) -> None:
         colour = ink.mixed(LINE_COLOUR, FLASH_COLOUR, flash)
         thick = self._unit * (2 + 2 * flash)
         size = self._text_px * 0.62
@@ -278,7 +277,7 @@ class Painter:
         )  # fmt: skip
 
     def _draw_zone_chip(
-        self, picture: Pixels, zone: _ZoneInk, scene: Scene, taken: list[Rect]
+        self, picture: Pixels, zone: ZoneInk, scene: Scene, taken: list[Rect]
     ) -> None:
         count = scene.counts.zones.get(zone.name)
         words = [_Word(ink.fitted(zone.name, self._width / 3, self._text_px, REGULAR), INK_LIGHT)]
@@ -288,7 +287,7 @@ class Painter:
         self._draw_pill(picture, words, zone.colour, (x + self._pad, y + self._pad), taken)
 
     def _draw_line_chip(
-        self, picture: Pixels, line: _LineInk, scene: Scene, taken: list[Rect]
+        self, picture: Pixels, line: LineInk, scene: Scene, taken: list[Rect]
     ) -> None:
         words = [_Word(ink.fitted(line.name, self._width / 3, self._text_px, REGULAR), INK_LIGHT)]
         count = scene.counts.lines.get(line.name)
@@ -400,36 +399,6 @@ class Painter:
 
 # Directions of the sides of a box, clockwise from the top.
 _SIDES = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], dtype=np.float64)
-
-
-class _ZoneInk:
-    """A zone in pixels, with the mask of its inside."""
-
-    def __init__(self, zone: Zone, colour: Colour, width: int, height: int) -> None:
-        self.name = zone.name
-        self.colour = colour
-        self.outline: Points = np.array(zone.polygon_norm) * (width - 1, height - 1)
-        low = np.floor(self.outline.min(axis=0)).astype(int)
-        high = np.ceil(self.outline.max(axis=0)).astype(int) + 1
-        self.left, self.top = int(low[0]), int(low[1])
-        self.mask: Pixels = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-        cv2.fillPoly(self.mask, [np.rint(self.outline - low).astype(np.int32)], 255)
-        # Its name goes to the corner nearest to the picture's upper left.
-        corner = self.outline[np.argmin(self.outline.sum(axis=1))]
-        self.anchor = (float(corner[0]), float(corner[1]))
-
-
-class _LineInk:
-    """A line in pixels, with the direction that counts as in."""
-
-    def __init__(self, line: Line, width: int, height: int) -> None:
-        self.name = line.name
-        self.path: Points = np.array([line.start_norm, line.end_norm]) * (width - 1, height - 1)
-        start, end = self.path
-        self.middle: Points = (start + end) / 2
-        self.along: Points = (end - start) / max(1e-9, float(np.hypot(*(end - start))))
-        # With y downwards, the left hand of one walking along (x, y) points to (y, -x).
-        self.inward: Points = np.array([self.along[1], -self.along[0]])
 
 
 def _smoothed(trail: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
