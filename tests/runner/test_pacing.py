@@ -202,6 +202,23 @@ def test_a_live_rate_looks_once_in_each_of_its_slots_and_decodes_the_rest() -> N
     assert set(actions) == {Action.LOOK, Action.FEED}
 
 
+def test_reordered_live_pictures_are_looked_at_too() -> None:
+    decoded_ms = [0, 120, 40, 80, 240, 160, 200]
+    every, clock = live()
+    tenth, _ = live(Fraction(25, 2))
+
+    looks = [
+        [
+            at
+            for at in decoded_ms
+            if pacer.judge(packet(at, arrived_mono_s=clock.monotonic_s())).action is Action.LOOK
+        ]
+        for pacer in (every, tenth)
+    ]
+
+    assert looks == [decoded_ms, [0, 120, 240, 160]]
+
+
 def test_a_live_picture_without_a_time_is_decoded_and_not_looked_at() -> None:
     pacer, clock = live()
 

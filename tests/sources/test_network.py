@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from socketserver import BaseRequestHandler
+from typing import ClassVar
 
 import av
 import pytest
@@ -59,10 +61,9 @@ def serve() -> Iterator[Callable[..., str]]:
     """Serve a folder over HTTP; gives its address."""
     servers: list[http.server.ThreadingHTTPServer] = []
 
-    def start(folder: Path, handler: type[_Quiet] = _Quiet) -> str:
-        server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
-        )
+    def start(folder: Path | None, handler: Callable[..., BaseRequestHandler] = _Quiet) -> str:
+        served = functools.partial(handler, directory=str(folder)) if folder else handler
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), served)
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return f"http://ann:s3cret@127.0.0.1:{server.server_port}"
@@ -173,6 +174,47 @@ def test_mpeg_ts_over_udp_is_live_and_stalls_when_the_sender_stops(clip_path: Cl
     assert len(taken) >= 40
     assert list(range(len(taken))) == [frame.number for frame in taken]
     assert StreamCause.STALLED is stalled.value.cause
+
+
+class _MotionJPEG(http.server.BaseHTTPRequestHandler):
+    """A cheap camera: JPEG after JPEG in one endless answer, here of two seconds."""
+
+    pictures: ClassVar[list[bytes]] = []
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        for picture in self.pictures:
+            head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            self.wfile.write(head.encode() + picture + b"\r\n")
+            time.sleep(0.02)
+
+
+def test_motion_jpeg_over_http_is_live_and_ends_when_the_camera_hangs_up(
+    clip_path: ClipPath, serve: Callable[..., str]
+) -> None:
+    with av.open(str(clip_path("motion-jpeg.avi"))) as clip:
+        _MotionJPEG.pictures = [bytes(packet) for packet in clip.demux(video=0) if packet.size]
+    source = HTTPSource(serve(None, _MotionJPEG), QUICK)
+    taken: list[Frame] = []
+    facts = source.open()
+    decoder = source.decoder()
+
+    def take_up() -> None:
+        for packet in source.packets():
+            taken.extend(decoder.frames(packet, LOOK_AT_ALL))
+
+    with pytest.raises(SourceEnded):
+        take_up()
+    source.close()
+
+    assert facts.live
+    assert [frame.number for frame in taken] == list(range(60))
+    assert taken[0].captured_at is not None
 
 
 def test_a_udp_port_to_which_nobody_sends_times_out() -> None:

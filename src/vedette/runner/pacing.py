@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from abc import ABC, abstractmethod
+from collections import deque
 from fractions import Fraction
 
 import numpy as np
@@ -29,6 +30,9 @@ _LAG_LOOK_SHARE = 0.25
 
 # The first restart only shows where we joined; a second one that more will come.
 _RESTARTS_TRUSTED = 2
+
+# A picture is decoded at most 16 pictures out of its order (H.264, H.265).
+_SLOTS_KEPT = 16
 
 
 class Pacer(ABC):
@@ -113,7 +117,8 @@ class LivePacer(Pacer):
         self._fps = fps
         self._clock = clock
         self._lag_max_s = lag_max_s
-        self._slot: int | None = None
+        # More than one: reordered pictures come out of step with their time.
+        self._slots: deque[int] = deque(maxlen=_SLOTS_KEPT)
         self._leaving_out = False
         self._restarts = 0
 
@@ -131,7 +136,8 @@ class LivePacer(Pacer):
             return FEED
         if lag_s > self._lag_max_s * _LAG_LOOK_SHARE:
             return FEED_LATE
-        self._slot = self._slot_of(packet.pts, packet.time_base)
+        if self._fps is not None:
+            self._slots.append(packet.pts * packet.time_base * self._fps // 1)
         return Verdict(Action.LOOK, frozenset({packet.pts}))
 
     def _lag_s(self, packet: Packet) -> float:
@@ -140,10 +146,7 @@ class LivePacer(Pacer):
         return self._clock.monotonic_s() - packet.arrived_mono_s
 
     def _due(self, pts: int, time_base: Fraction) -> bool:
-        return self._slot is None or self._slot_of(pts, time_base) > self._slot
-
-    def _slot_of(self, pts: int, time_base: Fraction) -> int:
-        return pts if self._fps is None else pts * time_base * self._fps // 1
+        return self._fps is None or pts * time_base * self._fps // 1 not in self._slots
 
 
 def export_position(position: Position) -> State:

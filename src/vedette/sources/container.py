@@ -338,8 +338,9 @@ class ContainerSource(Source):
         """Remember how far any stream of the container goes: a sound may outlast the video."""
         at = payload.pts if payload.pts is not None else payload.dts
         if at is not None and payload.time_base:
-            end_s = float((at + (payload.duration or 0)) * payload.time_base)
-            self._end_s = max(self._end_s, end_s)
+            tick = payload.time_base
+            end = at + (payload.duration or 0)
+            self._end_s = max(self._end_s, end * tick.numerator / tick.denominator)
 
     def _has_begun(self, payload: Payload) -> bool:
         """Leave out what stands before the first key picture: it refers to what nobody has."""

@@ -227,13 +227,6 @@ class PacketDecoder(Decoder):
 
     def _taken(self, picture: av.VideoFrame, pts: int, time_base: Fraction) -> Frame | None:
         """Give the frame of a picture that came out, if it is shown and wished."""
-        most = self._settings.frame_pixels_max
-        if picture.width * picture.height > most:
-            raise DecodeFailed(
-                f"{self._name}: a picture of {picture.width}×{picture.height} pixels; "
-                f"at most {most} are decoded (VEDETTE_FRAME_PIXELS_MAX)",
-                cause=StreamCause.DECODE_FAILED,
-            )
         # It is the codec that orders: once a picture is out, those shown before it are out or lost.
         while self._open and self._open[0] < pts:
             self._settle(heapq.heappop(self._open), came_out=False)
