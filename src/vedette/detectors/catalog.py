@@ -86,7 +86,7 @@ BUILT_IN = Catalog(
         f"{YOLOX_RELEASE}/yolox_s.onnx",
         "c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063",
         35_858_002,
-        "AP 40.5; some thirty times the work of nano, for few sources or many cores",
+        "AP 40.5; some twenty-five times the work of nano, for few sources or many cores",
     ),
     CatalogModel(
         _yolox("yolox-tiny", side=416),
