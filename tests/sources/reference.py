@@ -20,14 +20,12 @@ from vedette.settings import Settings
 from vedette.sources.decode import PacketDecoder
 from vedette.sources.file import FileSource
 
-# As it is, smaller, smaller in odd numbers, smaller one way only, larger.
+# As it is, in colour and luma; smaller, in odd numbers; larger one way, smaller the other.
 SHAPES = [
     (WIDTH, HEIGHT, PixelFormat.BGR24),
     (WIDTH, HEIGHT, PixelFormat.GRAY8),
-    (64, 48, PixelFormat.RGB24),
-    (51, 37, PixelFormat.BGR24),
-    (WIDTH, 48, PixelFormat.GRAY8),
-    (192, 160, PixelFormat.BGR24),
+    (51, 37, PixelFormat.RGB24),
+    (160, 48, PixelFormat.GRAY8),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.domain.errors import BadInput
+from vedette.domain.errors import BadInput, SourceUnreachable
 from vedette.settings import Settings
 from vedette.sources.address import redact, stream_name
 from vedette.sources.base import Source
@@ -121,6 +121,11 @@ def test_no_password_survives_redaction(password: str) -> None:
 def test_a_webcam_that_is_not_there_says_so() -> None:
     with pytest.raises(BadInput, match="no such camera"):
         WebcamSource("/dev/video97", Settings()).open()
+
+
+def test_a_device_that_is_no_camera_says_so() -> None:
+    with pytest.raises(SourceUnreachable, match="/dev/null"):
+        WebcamSource("/dev/null", Settings()).open()
 
 
 def test_the_decoding_library_can_open_webcams() -> None:

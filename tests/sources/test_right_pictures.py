@@ -121,7 +121,7 @@ def test_a_position_that_does_not_fit_the_file_is_read_up_to_from_the_start(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     fps=st.fractions(Fraction(1, 20), Fraction(40), max_denominator=1001),
