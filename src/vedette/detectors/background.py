@@ -62,7 +62,7 @@ GAIN_MIN, GAIN_MAX, GAIN_STEP = 0.3, 3.0, 0.01
 # Luma that tells the factor: neither black nor clipped.
 GAIN_LUMA = (24, 230)
 
-ARRAYS = ("mean", "noise", "support_s", "rival", "rival_s", "known", "ages")
+ARRAYS = ("mean", "noise", "support_s", "rival", "rival_s", "known", "before", "ages")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +104,8 @@ class Background:
         self._rival = picture.copy()
         self._rival_s = np.zeros(self.size, np.float32)
         self._known = np.zeros(self.size, np.bool_)
+        # Luma of the last look.
+        self._before = picture[:, :, 0].copy()
         # Seconds learned so far, and the share of the picture that had changed in the last look.
         self._ages = np.zeros(2, np.float64)
 
@@ -115,9 +117,12 @@ class Background:
     def look(self, picture: Uint8, dt_s: float) -> Look:
         """Compare a picture with what is known."""
         background = _uint8(self._mean)
-        picture = _exposure_taken_back(picture, background)
+        gain = _exposure_gain(picture, background)
+        picture = _exposure_taken_back(picture, gain)
         distance = _distance(picture, background, sway=True)
-        limit = np.clip(_uint8(self._noise * np.float32(NOISE_TIMES)), LIMIT_MIN, LIMIT_MAX)
+        # Who brightens a dark picture brightens its noise.
+        least = min(round(LIMIT_MIN / min(gain, 1.0)), LIMIT_MAX)
+        limit = np.clip(_uint8(self._noise * np.float32(NOISE_TIMES)), least, LIMIT_MAX)
         beside = distance > limit
         near_rival = _distance(picture, self._rival) < SAME_MAX
         share = int(np.count_nonzero(beside)) / beside.size
@@ -138,9 +143,8 @@ class Background:
         # A young background is the plain mean of what it saw, an old one follows slowly.
         rate = max(1 - math.exp(-look.dt_s / FOLLOW_S), look.dt_s / max(self.learned_s, 1e-6))
         _accumulate(look.picture, self._mean, rate, ~(look.beside | moving))
-        luma_off = cv2.absdiff(look.picture[:, :, 0], look.background[:, :, 0])
         _accumulate(
-            np.minimum(luma_off, LIMIT_MAX // 2), self._noise,
+            np.minimum(self._unrest(look), LIMIT_MAX // 2), self._noise,
             1 - math.exp(-look.dt_s / NOISE_S), ~moving,
         )  # fmt: skip
         self._support_s += np.float32(look.dt_s) * ~look.beside
@@ -149,6 +153,17 @@ class Background:
         if gone.any():
             self._mean[gone] = look.picture[gone]
             self._support_s[gone] = LEARN_S
+
+    def _unrest(self, look: Look) -> Uint8:
+        """Give by how much each pixel's luma is off: noise, or flicker where it is beside itself.
+
+        What merely stands there, however different from the background, does not flicker.
+        """
+        luma = np.ascontiguousarray(look.picture[:, :, 0])
+        off = cv2.absdiff(luma, np.ascontiguousarray(look.background[:, :, 0]))
+        flicker = cv2.absdiff(luma, self._before)
+        self._before = luma
+        return np.where(look.beside, np.minimum(off, flicker), off).astype(np.uint8)
 
     def _learn_rival(self, look: Look) -> None:
         dt = np.float32(look.dt_s)
@@ -213,16 +228,20 @@ def _distance(one: Uint8, two: Uint8, *, sway: bool = False) -> Uint8:
     return np.asarray(cv2.max(apart[0], cv2.add(chroma, chroma)), np.uint8)
 
 
-def _exposure_taken_back(picture: Uint8, background: Uint8) -> Uint8:
-    """Undo the camera's exposure: the factor by which most of the picture changed."""
+def _exposure_gain(picture: Uint8, background: Uint8) -> float:
+    """Give the factor by which the camera's exposure changed most of the picture, in steps."""
     now = picture[3::8, 3::8, 0].ravel().astype(np.float32)
     then = background[3::8, 3::8, 0].ravel().astype(np.float32)
     low, high = GAIN_LUMA
     fit = (then > low) & (then < high) & (now > low) & (now < high)
     if np.count_nonzero(fit) * 4 < fit.size:
-        return picture
+        return 1.0
     gain = round(float(np.median(now[fit] / then[fit])) / GAIN_STEP) * GAIN_STEP
-    if gain == 1.0 or not GAIN_MIN < gain < GAIN_MAX:
+    return gain if GAIN_MIN < gain < GAIN_MAX else 1.0
+
+
+def _exposure_taken_back(picture: Uint8, gain: float) -> Uint8:
+    if gain == 1.0:
         return picture
     levels = np.arange(256, dtype=np.float32)
     luma, chroma = levels / gain, (levels - 128) / gain + 128

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vedette.detectors.background import Look, Mask, Uint8
 
 Int32 = npt.NDArray[np.int32]
-Float32 = npt.NDArray[np.float32]
+Box = tuple[int, int, int, int]
 
 # Sizes are pixels of the looked-at picture (long side 320).
 AREA_MIN_PX = 14
@@ -32,6 +32,12 @@ LIGHT_CHROMA_MAX = 4.0
 STACK_LIKE = 0.35
 STACK_COMMON = 0.6
 STACK_GAP = 0.6
+STACK_FILLED = 0.7
+
+# A limb: a small piece, against the thing's height and area, that it touches or nearly does.
+LIMB_HEIGHT = 0.35
+LIMB_AREA = 0.15
+LIMB_GAP_PX = 2
 
 # Where the picture keeps the background's structure, only light fell on it: correlation of luma,
 # and the structure (standard deviation, levels) needed to tell.
@@ -55,7 +61,7 @@ class Blob:
         ghost: Its outline stands in the background, not in the picture.
     """
 
-    xyxy: tuple[int, int, int, int]
+    xyxy: Box
     area_px: int
     contrast: float
     ghost: bool
@@ -81,7 +87,8 @@ def find_blobs(look: Look) -> Blobs:
         (ghosts if piece.ghost else moving)[y1:y2, x1:x2] |= mask
         if not piece.ghost:
             pieces.append(piece)
-    return Blobs([_joined(group) for group in _stacks(pieces)], moving, ghosts)
+    groups = _stacks(pieces, look.changed)
+    return Blobs([_joined(group) for group in groups], moving, ghosts)
 
 
 def _pieces(look: Look, solid: Mask) -> Iterator[tuple[Blob, Mask]]:
@@ -102,7 +109,7 @@ def _pieces(look: Look, solid: Mask) -> Iterator[tuple[Blob, Mask]]:
         xyxy = (x, y, x + width, y + height)
         if _same_structure(look, xyxy):
             continue
-        ghost = _is_ghost(look, xyxy, labels == label)
+        ghost = _is_ghost(look, xyxy, labels, int(label))
         yield Blob(xyxy, area, float(over.mean()), ghost), mask
 
 
@@ -132,9 +139,7 @@ def _light(look: Look, changed: Mask) -> Mask:
     return light
 
 
-def _wider(
-    box: tuple[int, int, int, int], shape: tuple[int, ...], by: int = 1
-) -> tuple[slice, slice]:
+def _wider(box: Box, shape: tuple[int, ...], by: int = 1) -> tuple[slice, slice]:
     x1, y1, x2, y2 = box
     return (
         slice(max(0, y1 - by), min(shape[0], y2 + by)),
@@ -142,7 +147,7 @@ def _wider(
     )
 
 
-def _same_structure(look: Look, box: tuple[int, int, int, int]) -> bool:
+def _same_structure(look: Look, box: Box) -> bool:
     """Tell whether the background is still there: only its light changed, or the camera moved."""
     x1, y1, x2, y2 = box
     height, width = look.changed.shape
@@ -158,10 +163,10 @@ def _same_structure(look: Look, box: tuple[int, int, int, int]) -> bool:
     return float(likeness.max()) > SAME_STRUCTURE
 
 
-def _is_ghost(look: Look, box: tuple[int, int, int, int], mask: Mask) -> bool:
+def _is_ghost(look: Look, box: Box, labels: Int32, label: int) -> bool:
     """Tell whether a thing's outline stands in the background instead of the picture."""
     part = _wider(box, look.changed.shape)
-    outline = _steepness(mask[part].view(np.uint8)) != 0
+    outline = _steepness((labels[part] == label).view(np.uint8)) != 0
     then = _steepness(look.background[part][:, :, 0])[outline].mean()
     now = _steepness(look.picture[part][:, :, 0])[outline].mean()
     return bool(then > GHOST_EDGE_MIN and then > GHOST_TIMES * now)
@@ -174,12 +179,12 @@ def _steepness(levels: Uint8) -> Uint8:
     return np.asarray(steep, np.uint8)
 
 
-def _stacks(pieces: list[Blob]) -> list[list[Blob]]:
+def _stacks(pieces: list[Blob], changed: Mask) -> list[list[Blob]]:
     """Group pieces that stand over each other: head, trunk and legs of one person."""
     group = list(range(len(pieces)))
     for one in range(len(pieces)):
         for two in range(one + 1, len(pieces)):
-            if group[one] != group[two] and _belong(pieces[one].xyxy, pieces[two].xyxy):
+            if group[one] != group[two] and _belong(pieces[one], pieces[two], changed):
                 old, new = group[two], group[one]
                 group = [new if name == old else name for name in group]
     return [
@@ -187,15 +192,35 @@ def _stacks(pieces: list[Blob]) -> list[list[Blob]]:
     ]
 
 
-def _belong(one: tuple[int, int, int, int], two: tuple[int, int, int, int]) -> bool:
-    narrow, wide = sorted((one[2] - one[0], two[2] - two[0]))
-    common = min(one[2], two[2]) - max(one[0], two[0])
-    gap = max(one[1], two[1]) - min(one[3], two[3])
+def _belong(one: Blob, two: Blob, changed: Mask) -> bool:
+    small, large = sorted((one, two), key=lambda piece: piece.area_px)
+    return _is_limb(small, large) or _is_stack(one.xyxy, two.xyxy, changed)
+
+
+def _is_limb(small: Blob, large: Blob) -> bool:
+    s, l = small.xyxy, large.xyxy
+    across = max(s[0], l[0]) - min(s[2], l[2])
+    along = max(s[1], l[1]) - min(s[3], l[3])
     return (
-        narrow >= STACK_LIKE * wide
-        and common >= STACK_COMMON * narrow
-        and gap <= max(STACK_GAP * narrow, GAP_PX[0])
+        s[3] - s[1] <= LIMB_HEIGHT * (l[3] - l[1])
+        and small.area_px <= LIMB_AREA * large.area_px
+        and max(across, along) <= LIMB_GAP_PX
     )
+
+
+def _is_stack(one: Box, two: Box, changed: Mask) -> bool:
+    narrow, wide = sorted((one[2] - one[0], two[2] - two[0]))
+    left, right = max(one[0], two[0]), min(one[2], two[2])
+    if narrow < STACK_LIKE * wide or right - left < STACK_COMMON * narrow:
+        return False
+    top, bottom = min(one[3], two[3]), max(one[1], two[1])
+    gap = bottom - top
+    if gap <= max(STACK_GAP * narrow, GAP_PX[0]):
+        return True
+    # A grey coat before a white wall passes for its shadow; but no shadow floats between a head
+    # and its legs.
+    taller = max(one[3] - one[1], two[3] - two[1])
+    return gap <= taller and bool(changed[top:bottom, left:right].mean() > STACK_FILLED)
 
 
 def _joined(pieces: list[Blob]) -> Blob:
