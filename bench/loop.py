@@ -78,6 +78,8 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    if not all(total["frames"] for total in totals):
+        raise SystemExit("a clip could not be read")
     print(
         json.dumps(
             {

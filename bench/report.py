@@ -21,7 +21,7 @@ class Row:
         min: Least.
         max: Most.
         unit: Of the three.
-        goal: Such as `>= 0.90`; empty where there is none.
+        goal: Such as `>= 0.90` or `0.673 ± 0.01`; empty where there is none.
     """
 
     row: str
@@ -36,6 +36,9 @@ class Row:
         """Tell whether the median meets the goal; None without a goal."""
         if not self.goal:
             return None
+        if "±" in self.goal:
+            middle, within = (float(part) for part in self.goal.split("±"))
+            return abs(self.value - middle) <= within
         sign, number = self.goal.split()[:2]
         limit = float(number)
         return {

@@ -38,6 +38,8 @@ def main() -> None:
             thread.start()
         peak.watch(threads)
         seconds, spent_s = time.perf_counter() - started, cpu_s() - cpu_before
+    if len(reports) < len(clips):
+        raise SystemExit("a pipeline failed; see above")
     print(
         json.dumps(
             {

@@ -309,6 +309,7 @@ def make_sinks(request: AnalysisRequest, source: Source, settings: Settings) -> 
     """Make the outputs a request names, as one."""
     from vedette.sinks.fanout import Fanout
 
+    _check_not_the_source(request)
     sinks: list[Sink] = []
     if request.predictions is not None:
         from vedette.domain.prediction import Origin
@@ -323,7 +324,14 @@ def make_sinks(request: AnalysisRequest, source: Source, settings: Settings) -> 
         from vedette.sinks.annotated import AnnotatedSink
 
         sinks.append(AnnotatedSink(request.annotated, request.plan))
-    return Fanout(sinks, live=source.live, queue_frames_max=settings.sink_queue_frames_max)
+    return Fanout(sinks, queue_frames_max=settings.sink_queue_frames_max)
+
+
+def _check_not_the_source(request: AnalysisRequest) -> None:
+    source = Path(request.source)
+    targets = [Path(target) for target in (request.annotated, request.predictions) if target]
+    if source.is_file() and any(one.exists() and source.samefile(one) for one in targets):
+        raise BadInput(f"{source}: an output would replace the source itself; name another")
 
 
 def read_scene(path: Path | None) -> ScenePlan:

@@ -40,7 +40,7 @@ class Kind:
 
 
 def _in_a_thread(path: Path) -> Sink:
-    return Fanout([AnnotatedSink(path, PLAN)], live=False, queue_frames_max=2)
+    return Fanout([AnnotatedSink(path, PLAN)], queue_frames_max=2)
 
 
 KINDS = (

@@ -60,7 +60,7 @@ class Notebook(Sink):
 
 
 def fanout(*sinks: Sink, live: bool = False, queue: int = 3, finish_s: float = 10) -> Fanout:
-    made = Fanout(sinks, live=live, queue_frames_max=queue, finish_s=finish_s)
+    made = Fanout(sinks, queue_frames_max=queue, finish_s=finish_s)
     made.open(stream_facts(live=live))
     return made
 
@@ -254,7 +254,6 @@ def test_real_sinks_are_taken_back_when_one_is_refused(tmp_path: Path) -> None:
             prediction_sink(tmp_path / "out.jsonl", origin),
             prediction_sink(tmp_path / "missing" / "out.csv", origin),
         ],
-        live=False,
         queue_frames_max=2,
     )
 

@@ -69,6 +69,7 @@ def as_json(report: RunReport, request: AnalysisRequest, detector: str) -> str:
             for name, line in report.counts.lines.items()
         },
         "outputs": outputs_of(request),
+        "dropped": report.dropped,
     }
     return json.dumps(summary, ensure_ascii=False)
 
@@ -85,7 +86,10 @@ def as_text(
     outputs = outputs_of(request)
     if outputs:
         lines.append("")
-        lines += [f"  {name:<12} {target}" for name, target in outputs.items() if target != "-"]
+        for name, target in outputs.items():
+            dropped = report.dropped.get(target, 0)
+            less = f" ({dropped} pictures left out to stay live)" if dropped else ""
+            lines.append(f"  {name:<12} {target}{less}")
     return "\n".join(lines)
 
 

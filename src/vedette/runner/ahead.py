@@ -178,9 +178,10 @@ class Newest:
         Frames are numbered anew, by looks.
         """
         looks = 0
+        left = Stop()
         under_way: deque[tuple[Frame, Future[list[Detections]]]] = deque()
         thread = threading.Thread(
-            target=self._take_in, args=(frames, stop), name="decode", daemon=True
+            target=self._take_in, args=(frames, left), name="decode", daemon=True
         )
         thread.start()
         try:
@@ -195,7 +196,7 @@ class Newest:
                 looks += 1
                 yield frame, found
         finally:
-            stop.set()
+            left.set()
             thread.join(JOIN_S)
 
     def _next_done(
@@ -232,7 +233,7 @@ class Newest:
             return ready, result.result()[0]
         return None, None
 
-    def _take_in(self, frames: Iterator[Frame], stop: Stop) -> None:
+    def _take_in(self, frames: Iterator[Frame], left: Stop) -> None:
         try:
             with closing_early(frames):
                 for frame in frames:
@@ -241,7 +242,7 @@ class Newest:
                             self.skipped["busy"] += 1
                         self._waiting = frame
                         self._changed.notify()
-                    if stop.is_set:
+                    if left.is_set:
                         break
         except BaseException as error:  # noqa: BLE001  (handed to the reader, who raises it)
             self._error = error

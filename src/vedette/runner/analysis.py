@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vedette.domain.detection import State
+from vedette.domain.errors import SinkClosed
 from vedette.domain.scene import Counts
 from vedette.domain.stream import StreamFacts
 from vedette.runner.pipeline import FrameCount, Pipeline
@@ -23,6 +24,7 @@ class RunReport:
         seconds: Wall time from the first packet to the last result.
         media_s: Media time of the last frame looked at; None where none was.
         counts: Totals.
+        dropped: Frames that a live source left out of an output that was too slow, by target.
         interrupted: True where somebody stopped it.
     """
 
@@ -31,6 +33,7 @@ class RunReport:
     seconds: float
     media_s: float | None
     counts: Counts
+    dropped: dict[str, int]
     interrupted: bool
 
     @property
@@ -70,6 +73,8 @@ def carry_out(
         started_s = time.perf_counter()
         try:
             pipeline.run()
+        except SinkClosed:
+            pass  # Whoever read our output has enough, like `head`: an end like any other.
         except Exception:
             if facts.live and pipeline.ledger.looked_at:
                 sinks.finish()
@@ -81,6 +86,7 @@ def carry_out(
             seconds=time.perf_counter() - started_s,
             media_s=pipeline.ledger.media_s,
             counts=pipeline.ledger.counts,
+            dropped=dict(sinks.dropped),
             interrupted=pipeline.stopped,
         )
     finally:

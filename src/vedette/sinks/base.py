@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 
 from vedette.domain.frame import Frame
 from vedette.domain.scene import Scene
@@ -25,6 +26,11 @@ class Sink(ABC):
     name: str
     target: str
     slow: bool = False
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Frames that a live source left out to stay live, by target."""
+        return Counter()
 
     @abstractmethod
     def open(self, facts: StreamFacts) -> None:

@@ -36,19 +36,17 @@ class Fanout(Sink):
     name = "outputs"
 
     def __init__(
-        self, sinks: Sequence[Sink], *, live: bool, queue_frames_max: int, finish_s: float = 120.0
+        self, sinks: Sequence[Sink], *, queue_frames_max: int, finish_s: float = 120.0
     ) -> None:
         """Gather sinks.
 
         Args:
             sinks: Each is opened, and finished or discarded, by this one.
-            live: True where the source does not wait for us.
             queue_frames_max: Frames waiting for each slow sink.
             finish_s: How long all slow sinks together may take to finish.
         """
         self.target = ", ".join(sink.target for sink in sinks)
         self._sinks = tuple(sinks)
-        self._live = live
         self._queue_frames_max = queue_frames_max
         self._finish_s = finish_s
         self._lanes: list[_Direct | _Queue] = []
@@ -69,7 +67,7 @@ class Fanout(Sink):
                 sink.discard()
             raise
         self._lanes = [
-            _Queue(sink, live=self._live, queue_frames_max=self._queue_frames_max)
+            _Queue(sink, live=facts.live, queue_frames_max=self._queue_frames_max)
             if sink.slow
             else _Direct(sink)
             for sink in self._sinks
