@@ -118,6 +118,19 @@ def test_many_threads_at_once_get_the_answers_one_would_get(tiny_folder: Path) -
         assert np.array_equal(one.confidence, other.confidence)
 
 
+def test_every_thread_fills_an_input_of_its_own(tiny_folder: Path) -> None:
+    detector = tiny_detector(tiny_folder)
+    letterbox = detector._fit(640, 360)
+    pixels = people_frame().pixels(letterbox.width, letterbox.height, PixelFormat.BGR24)
+
+    mine = detector._filled(pixels, letterbox)
+    with ThreadPoolExecutor(1) as threads:
+        others = threads.submit(detector._filled, pixels, letterbox).result()
+
+    assert mine is detector._filled(pixels, letterbox)
+    assert mine is not others
+
+
 def test_a_frame_leaves_nothing_behind_for_the_next(tiny_folder: Path) -> None:
     detector = tiny_detector(tiny_folder)
     empty = ArrayFrame(people_picture({}, size=SIZE))
