@@ -143,13 +143,16 @@ def test_ctrl_c_at_any_moment_leaves_every_output_whole(after_s: float, tmp_path
             child.kill()
             raise
 
-    assert child.returncode == INTERRUPTED or (after_s == 0 and child.returncode == -2), err
-    assert "Traceback" not in err
+    # A shell shows 130 for both. Dying of the signal is how Python ends where the interrupt fell
+    # into its own start, or into a library's; a traceback may then be Python's, but never ours.
+    assert child.returncode in (INTERRUPTED, -signal.SIGINT), err
+    assert "vedette" not in err or "Traceback" not in err, err
     left = {path.name for path in out.iterdir()}
     assert left <= {"seen.mp4", "seen.parquet", "snapshots"}
     if "seen.parquet" in left:
         rows = pq.read_table(out / "seen.parquet").num_rows
-        assert pictures_of(out / "seen.mp4") == rows
+        # Where nothing was looked at yet, the video is one picture that says so.
+        assert pictures_of(out / "seen.mp4") == max(rows, 1)
 
 
 def test_a_live_camera_is_followed_until_its_limit(start_rtsp_server, tmp_path: Path) -> None:
