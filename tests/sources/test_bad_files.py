@@ -227,6 +227,10 @@ def test_a_recording_whose_clock_begins_anew_goes_on_in_time(
     times = [look.pts for look in twice.looks]
     assert sorted(set(times)) == times
 
+    resumed = run(tmp_path / "twice.ts", resume_at=twice.positions[70])
+
+    assert resumed.looks == twice.looks[71:]
+
 
 def test_a_name_with_a_colon_or_a_percent_sign_is_still_a_file(
     clip_path: ClipPath, tmp_path: Path

@@ -29,6 +29,7 @@ from vedette.sources.decode import PacketDecoder, Payload
 from vedette.sources.failures import bare, cut_off, open_failure, read_failure
 from vedette.sources.nal import Syntax
 from vedette.sources.pixels import quarter_turns
+from vedette.sources.timeline import Timeline
 
 # Demuxers of video files and streams. Not those that read other files or run a script (concat,
 # image sequences, subtitles, ANSI art): a text file is no video.
@@ -38,10 +39,8 @@ VIDEO_FORMATS = (
 )
 # Packets looked at ahead: whether they bear a PTS, and how the picture is turned.
 _HEAD_PACKETS = 16
-# So many without a key picture (10 s at 30 a second): perhaps the stream has none; try.
-_KEYLESS_PACKETS_MAX = 300
-# A decoding time that goes back by more than this is a break in the recording, not a rounding.
-_BREAK_S = 1
+# Containers with an index of their own. In others a time may occur twice, and a seek go astray.
+_SEEKABLE = ("mov", "matroska", "avi")
 # A container's length and what was read may differ by this much without anything missing.
 _LENGTH_SLACK_S = 1.0
 _TIME_BASE_US = Fraction(1, 1_000_000)
@@ -89,7 +88,7 @@ class ContainerSource(Source):
             for payload in self._payloads():
                 if self._closed:
                     return
-                if self._has_begun(payload):
+                if self._timeline.stamp(payload):
                     yield self._packet(payload)
             if self._closed:
                 return
@@ -113,7 +112,7 @@ class ContainerSource(Source):
             name=self.name,
             live=self.live,
             settings=self._settings,
-            by_order=self._by_order,
+            by_order=self._timeline.by_order,
             resumed_at=self._resumed_at,
         )
 
@@ -218,18 +217,13 @@ class ContainerSource(Source):
         codec.thread_count = 1  # Sources run beside each other; a decoder needs no threads.
         codec.options = {"max_pixels": str(self._settings.frame_pixels_max)}
         self._syntax = Syntax.of(codec.name, codec.extradata, reorders=codec.has_b_frames)
-        self._floor_pts: int | None = None
-        self._begun = False
-        self._shift = 0
-        self._last_dts: int | None = None
-        self._untimed = 0
-        self._delivered = 0
+        rate = stream.average_rate or stream.guessed_rate
+        self._timeline = Timeline(self._time_base, rate)
         self._end_s = 0.0
         self._demuxed = container.demux()
         self._head: list[Payload] = []
         # In these a damaged packet is one that is shorter than the container says.
         self._knows_sizes = container.format.name.startswith(("mov", "matroska", "avi"))
-        self._by_order = False
         self._turns = 0
         if not self.live:
             self._look_ahead(container)
@@ -241,7 +235,7 @@ class ContainerSource(Source):
                 break
         # AVI writes no PTS, and FFmpeg's guess for it is wrong where pictures are reordered.
         guessed = container.format.name == "avi" and self._syntax.may_reorder
-        self._by_order = guessed or any(payload.pts is None for payload in self._head)
+        self._timeline.by_order = guessed or any(payload.pts is None for payload in self._head)
         if container.format.name.startswith(("mov", "matroska")):
             self._turns = self._probe_turns()
 
@@ -287,9 +281,9 @@ class ContainerSource(Source):
     def _seek(self, position: Position) -> bool:
         """Go to the restart picture of `position`; false where it is not found there."""
         wanted = position.restart_pts
-        if wanted is None:
-            return False
         assert self._container is not None
+        if wanted is None or not self._container.format.name.startswith(_SEEKABLE):
+            return False
         try:
             self._container.seek(wanted, backward=True, stream=self._stream)
         except FFmpegError:
@@ -297,7 +291,7 @@ class ContainerSource(Source):
         self._demuxed = self._container.demux()
         self._head = []
         for payload in self._read():
-            pts = payload.dts if self._by_order else payload.pts
+            pts = payload.dts if self._timeline.by_order else payload.pts
             if pts == wanted and payload.is_keyframe:
                 self._head = [payload]
                 self._resumed_at = position
@@ -342,56 +336,24 @@ class ContainerSource(Source):
             end = at + (payload.duration or 0)
             self._end_s = max(self._end_s, end * tick.numerator / tick.denominator)
 
-    def _has_begun(self, payload: Payload) -> bool:
-        """Leave out what stands before the first key picture: it refers to what nobody has."""
-        self._delivered += 1
-        self._stamp(payload)
-        if not self._begun:
-            self._begun = payload.is_keyframe or self._delivered > _KEYLESS_PACKETS_MAX
-            # Nor can be shown what comes after that picture but before it in time.
-            self._floor_pts = payload.pts if payload.is_keyframe else None
-        return self._begun
-
     def _packet(self, payload: Payload) -> Packet:
         picture = memoryview(payload)
-        shown = (
-            payload.pts is not None
-            and not payload.is_discard
-            and (self._floor_pts is None or payload.pts >= self._floor_pts)
-            and not self._syntax.hidden(picture)
-        )
+        shown = self._timeline.shown(payload) and not self._syntax.hidden(picture)
         return Packet(
             payload=payload,
             pts=payload.pts,
             dts=payload.dts,
             time_base=self._time_base,
-            restarts=payload.is_keyframe and shown and self._syntax.restarts(picture),
+            # A position behind a break could not be found again in the container.
+            restarts=shown
+            and payload.is_keyframe
+            and not self._timeline.broken
+            and self._syntax.restarts(picture),
             shown=shown,
             size_bytes=payload.size,
             captured_at=self._clock.now() if self.live else None,
             arrived_mono_s=self._clock.monotonic_s() if self.live else None,
         )
-
-    def _stamp(self, payload: Payload) -> None:
-        """Give the packet times that only grow, and a PTS where the container has none."""
-        if self._by_order:
-            if payload.dts is None:
-                rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
-                payload.dts = round(self._untimed / rate / self._time_base)
-                self._untimed += 1
-            payload.pts = payload.dts
-        if self._shift:
-            payload.pts = payload.pts + self._shift if payload.pts is not None else None
-            payload.dts = payload.dts + self._shift if payload.dts is not None else None
-        dts = payload.dts
-        if dts is None:
-            return
-        if self._last_dts is not None and (self._last_dts - dts) * self._time_base > _BREAK_S:
-            step = self._last_dts + max(payload.duration or 0, 1) - dts
-            self._shift += step
-            payload.dts = dts + step
-            payload.pts = payload.pts + step if payload.pts is not None else None
-        self._last_dts = payload.dts
 
     def _check_whole(self) -> None:
         """Raise if the container promises more than it held."""
@@ -416,11 +378,11 @@ class ContainerSource(Source):
             return 0, 0
         if kind.startswith("mov"):
             promised = len(self._stream.index_entries)
-            return max(promised - self._delivered, 0), promised
+            return max(promised - self._timeline.delivered, 0), promised
         # AVI counts repeated pictures too, which are no packets; those are few.
         slack = float(self._stream.average_rate or 25) * _LENGTH_SLACK_S
         promised = self._stream.frames if kind == "avi" else 0
-        missing = promised - self._delivered
+        missing = promised - self._timeline.delivered
         return (missing if missing > slack else 0), promised
 
     def _let_go(self) -> None:
