@@ -6,6 +6,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +15,15 @@ import numpy.typing as npt
 from vedette.sources.street.camera import Camera, Points
 from vedette.sources.street.easel import Figure
 from vedette.sources.street.place import DOOR_HEIGHT_M, DOOR_WIDTH_M, FACADE_Y_M
-from vedette.sources.street.sprite import Box, bounds
+from vedette.sources.street.sprite import Box
 from vedette.sources.street.vehicle import Drive, Vehicle, draw_vehicle, vehicle_shadow
-from vedette.sources.street.walker import Person, Stance, draw_walker, hull, walker_shadow
+from vedette.sources.street.walker import Person, Pose, Stance, hull
+
+Course = npt.NDArray[np.float64]
 
 STEP_S = 1 / 30  # Ways are worked out in steps of this, and read between them.
 _SOFT_STEPS = 19  # People start, stop and turn within about 0.6 s.
+_SILL_Y_M = FACADE_Y_M - 0.05
 _THRESHOLD_M = 0.9  # Less daylight reaches who stands this far inside a door.
 
 
@@ -49,6 +54,10 @@ class Actor(ABC):
         """Give about where it is seen, (N, 4) pixels, not cut at the picture's edge."""
 
     @abstractmethod
+    def box(self, time_s: float, camera: Camera) -> Box | None:
+        """Give the box of what can be seen of it in the picture, without its shadow, or None."""
+
+    @abstractmethod
     def figure(self, time_s: float, camera: Camera) -> Figure:
         """Give what is seen of it at a moment at which it is on stage."""
 
@@ -56,15 +65,6 @@ class Actor(ABC):
         """Let it come at another time."""
         self.end_s += begin_s - self.begin_s
         self.begin_s = begin_s
-
-
-def seen_box(figure: Figure, width: int, height: int) -> Box | None:
-    """Give the box of what can be seen of a figure in the picture, or None."""
-    x0, y0, x1, y1 = bounds(figure.shapes)
-    within = figure.window or (0.0, 0.0, float(width), float(height))
-    x0, y0 = max(x0, within[0], 0.0), max(y0, within[1], 0.0)
-    x1, y1 = min(x1, within[2], float(width)), min(y1, within[3], float(height))
-    return (x0, y0, x1, y1) if x1 - x0 >= 1 and y1 - y0 >= 1 else None
 
 
 class Walker(Actor):
@@ -93,32 +93,37 @@ class Walker(Actor):
         grid = np.arange(0.0, times[-1] + STEP_S, STEP_S)
         corners = np.array(spots)
         x, y = (_soft(np.interp(grid, times, corners[:, axis])) for axis in (0, 1))
+        self._grid, self._x, self._y = grid, x, y
+        self._pace_m_s, self._faces = pace_m_s, faces
+
+    @cached_property
+    def _gait(self) -> tuple[Course, Course, Course, Course]:
+        """Where they face (cosine, sine), how far they walked, how wide they step; when asked."""
+        grid, x, y = self._grid, self._x, self._y
         speed = np.hypot(np.gradient(x), np.gradient(y)) / STEP_S
         towards = np.unwrap(np.arctan2(np.gradient(y), np.gradient(x)))
         towards = _held_while_still(towards, speed)
         cos, sin = np.cos(towards), np.sin(towards)
-        for since, until, face in faces:
+        for since, until, face in self._faces:
             waits = (grid >= since - 0.1) & (grid <= until - 0.25)
             cos[waits], sin[waits] = math.cos(face), math.sin(face)
-        self._grid = grid
-        self._x, self._y = x, y
-        self._cos, self._sin = _soft(cos), _soft(sin)
-        self._walked = np.cumsum(speed) * STEP_S
-        self._stride = np.clip(speed / pace_m_s, 0.0, 1.0)
+        stride = np.clip(speed / self._pace_m_s, 0.0, 1.0)
+        return _soft(cos), _soft(sin), np.cumsum(speed) * STEP_S, stride
 
     def stance(self, time_s: float) -> Stance:
         """Give how they stand at a moment."""
         at = time_s - self.begin_s
 
-        def read(values: npt.NDArray[np.float64]) -> float:
+        def read(values: Course) -> float:
             return float(np.interp(at, self._grid, values))
 
+        cos, sin, walked, stride = self._gait
         return Stance(
             x_m=read(self._x),
             y_m=read(self._y),
-            heading_rad=math.atan2(read(self._sin), read(self._cos)),
-            walked_m=read(self._walked),
-            stride=read(self._stride),
+            heading_rad=math.atan2(read(sin), read(cos)),
+            walked_m=read(walked),
+            stride=read(stride),
             time_s=at,
         )
 
@@ -135,16 +140,25 @@ class Walker(Actor):
 
     def figure(self, time_s: float, camera: Camera) -> Figure:
         stance = self.stance(time_s)
-        inside_m = stance.y_m - (FACADE_Y_M - 0.05)
-        indoors = inside_m > 0 and self._door_m is not None
+        pose = Pose(self.person, stance)
+        inside_m = stance.y_m - _SILL_Y_M
+        indoors = self._indoors(stance)
         return Figure(
             depth_m=camera.depth_m(stance.x_m, stance.y_m),
-            shapes=draw_walker(self.person, stance, camera),
-            cast=walker_shadow(self.person, stance, camera),
+            shapes=pose.shapes(camera),
+            cast=list(pose.shadow(camera)),
             below=None,
             window=self._doorway(camera) if indoors else None,
             dim=max(0.25, 1.0 - 0.75 * inside_m / _THRESHOLD_M) if indoors else 1.0,
         )
+
+    def box(self, time_s: float, camera: Camera) -> Box | None:
+        stance = self.stance(time_s)
+        outline = Pose(self.person, stance).outlines(camera).reshape(-1, 2)
+        return _cut(outline, camera, self._doorway(camera) if self._indoors(stance) else None)
+
+    def _indoors(self, stance: Stance) -> bool:
+        return self._door_m is not None and stance.y_m > _SILL_Y_M
 
     def _doorway(self, camera: Camera) -> Box:
         assert self._door_m is not None
@@ -183,12 +197,13 @@ class Driver(Actor):
         self._lane_y_m = lane_y_m
         self._way = 1 if stops_m[-1] > stops_m[0] else -1
         times = [0.0]
-        for a, b, speed in zip(stops_m, stops_m[1:], speeds_m_s, strict=False):
+        for (a, b), speed in zip(pairwise(stops_m), speeds_m_s, strict=True):
             times.append(times[-1] + abs(b - a) / speed)
         self.end_s = begin_s + times[-1]
         self._grid = np.arange(0.0, times[-1] + STEP_S, STEP_S)
         self._x = _soft(np.interp(self._grid, times, stops_m))
-        self._speed = np.gradient(self._x) / STEP_S * self._way
+        course = np.gradient(self._x) / STEP_S * self._way
+        self._slope = np.gradient(course) / STEP_S
 
     def rough_boxes(self, times_s: Points, camera: Camera) -> Points:
         body = self.vehicle.body
@@ -205,20 +220,37 @@ class Driver(Actor):
         return np.concatenate([every.min(axis=0), every.max(axis=0)], axis=1)
 
     def figure(self, time_s: float, camera: Camera) -> Figure:
-        at = time_s - self.begin_s
-        x = float(np.interp(at, self._grid, self._x))
-        slope = float(np.interp(at, self._grid, np.gradient(self._speed) / STEP_S))
-        drive = Drive(x, self._lane_y_m, self._way, abs(x - float(self._x[0])), slope < -0.6)
+        drive = self._drive(time_s)
         cast, below = vehicle_shadow(self.vehicle, drive, camera)
         return Figure(
-            depth_m=camera.depth_m(x, self._lane_y_m),
+            depth_m=camera.depth_m(drive.x_m, drive.y_m),
             shapes=draw_vehicle(self.vehicle, drive, camera),
             cast=[hull(cast)],
             below=below,
         )
 
+    def box(self, time_s: float, camera: Camera) -> Box | None:
+        shapes = draw_vehicle(self.vehicle, self._drive(time_s), camera)
+        return _cut(np.concatenate([shape.points_px for shape in shapes]), camera, None)
 
-def _soft(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _drive(self, time_s: float) -> Drive:
+        at = time_s - self.begin_s
+        x = float(np.interp(at, self._grid, self._x))
+        slope = float(np.interp(at, self._grid, self._slope))
+        return Drive(x, self._lane_y_m, self._way, abs(x - float(self._x[0])), slope < -0.6)
+
+
+def _cut(outline: Points, camera: Camera, window: Box | None) -> Box | None:
+    """Give the box around points, cut at a window and at the picture's edge."""
+    (x0, y0), (x1, y1) = outline.min(axis=0), outline.max(axis=0)
+    a, b, c, d = window or (0.0, 0.0, float(camera.width), float(camera.height))
+    x0, y0 = max(float(x0), a, 0.0), max(float(y0), b, 0.0)
+    x1 = min(float(x1), c, float(camera.width))
+    y1 = min(float(y1), d, float(camera.height))
+    return (x0, y0, x1, y1) if x1 - x0 >= 1 and y1 - y0 >= 1 else None
+
+
+def _soft(values: Course) -> Course:
     """Round off the corners of a course."""
     half = _SOFT_STEPS // 2
     weights = np.hanning(_SOFT_STEPS + 2)[1:-1]
@@ -228,9 +260,7 @@ def _soft(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.convolve(np.concatenate([before, values, after]), weights / weights.sum(), "valid")
 
 
-def _held_while_still(
-    towards: npt.NDArray[np.float64], speed: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def _held_while_still(towards: Course, speed: Course) -> Course:
     """Who stands has no direction of going: let them face where they went."""
     moves = np.flatnonzero(speed > 0.12)
     if not len(moves):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -30,14 +31,41 @@ from vedette.sources.street.place import (
 from vedette.sources.street.vehicle import Vehicle, cast_vehicles
 from vedette.sources.street.walker import Person, cast_people
 
-QUIET_S = 1.0  # The film begins with the empty street, which a background model may learn.
-_SEEN_S = 4.0  # Everybody is to be seen at least so long.
-_TRIES = 90
+QUIET_S = 1.3  # The film begins with the empty street, which a background model may learn.
+_SEEN_S = 5.0  # Everybody is to be seen at least so long.
+_WAYS, _TIMES = 20, 7  # Ways drawn for each part, and times tried for each way.
+_ROUNDS = 3
+_CROWD = 16
 _CHECK_S = 1 / 6
 # Boxes this close count as meeting: a tracker needs air between two people.
 _AIR_PX = 16.0
-_EASY = 0.05  # Such a way meets hardly anybody: take it.
+_EASY = 0.25  # Such a way meets hardly anybody: take it.
+_HARD = 0.8
 _ROUTES = ("near", "cross", "far", "door_out", "near", "window", "far", "door_in", "cross", "near")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Course:
+    """An actor's boxes over time, moved so that it comes at a certain moment.
+
+    Attributes:
+        actor: Whose.
+        first: Number of the checked moment of its first box.
+        boxes: About where it is, (N, 4) pixels, one for each checked moment.
+        shown: Index of the first box that touches the picture, and of the last.
+    """
+
+    actor: Actor
+    first: int
+    boxes: Points
+    shown: tuple[int, int]
+
+    def appearing_at(self, moment: int) -> _Course:
+        return replace(self, first=moment - self.shown[0])
+
+    @property
+    def appears(self) -> int:
+        return self.first + self.shown[0]
 
 
 class _Stage:
@@ -46,61 +74,43 @@ class _Stage:
     def __init__(self, parameters: StreetParameters, camera: Camera) -> None:
         self._camera = camera
         self._air_px = _AIR_PX * parameters.scale
-        self._size = np.array([camera.width, camera.height])
-        self.taken: list[tuple[Actor, int, Points, float]] = []
+        self.taken: list[_Course] = []
 
-    def boxes(self, actor: Actor) -> tuple[int, Points]:
-        """Give its boxes at all checked moments on stage, and the number of the first."""
-        first = math.ceil(actor.begin_s / _CHECK_S)
-        last = math.floor(actor.end_s / _CHECK_S)
-        times = np.arange(first, last + 1, dtype=np.float64) * _CHECK_S
-        return first, actor.rough_boxes(times, self._camera)
-
-    def shown(self, boxes: Points) -> tuple[int, int]:
-        """Give the numbers of the first and last box that touches the picture."""
-        inside = (
-            (boxes[:, 2] > 0) & (boxes[:, 0] < self._size[0])
-            & (boxes[:, 3] > 0) & (boxes[:, 1] < self._size[1])
+    def course(self, actor: Actor) -> _Course:
+        """Work out an actor's boxes; it comes onto the stage at moment 0."""
+        moments = np.arange(math.floor((actor.end_s - actor.begin_s) / _CHECK_S) + 1)
+        times_s = np.asarray(actor.begin_s + moments * _CHECK_S, np.float64)
+        boxes = actor.rough_boxes(times_s, self._camera)
+        inside = np.flatnonzero(
+            (boxes[:, 2] > 0) & (boxes[:, 0] < self._camera.width)
+            & (boxes[:, 3] > 0) & (boxes[:, 1] < self._camera.height)
         )  # fmt: skip
-        at = np.flatnonzero(inside)
-        return (int(at[0]), int(at[-1])) if len(at) else (0, 0)
+        shown = (int(inside[0]), int(inside[-1])) if len(inside) else (0, 0)
+        return _Course(actor, 0, boxes, shown)
 
-    def crowding(self, actor: Actor) -> float:
+    def crowding(self, mine: _Course) -> float:
         """Tell how much an actor would meet others: seconds, weighted by how deep."""
-        first, boxes = self.boxes(actor)
-        begin, end = self.shown(boxes)
-        cost = 0.0
-        for other, other_first, other_boxes, other_shown in self.taken:
-            low = max(first + begin, other_first)
-            high = min(first + end + 1, other_first + len(other_boxes))
-            # Who appears right when another does can be taken for it.
-            apart_s = abs((first + begin) * _CHECK_S - other_shown)
-            cost += max(0.0, 1.2 - apart_s) * 0.3
-            if low >= high:
-                continue
-            mine = boxes[low - first : high - first]
-            theirs = other_boxes[low - other_first : high - other_first]
-            gap = self._air_px
-            wide = np.minimum(mine[:, 2], theirs[:, 2]) - np.maximum(mine[:, 0], theirs[:, 0]) + gap
-            high_px = (
-                np.minimum(mine[:, 3], theirs[:, 3])
-                - np.maximum(mine[:, 1], theirs[:, 1])
-                + gap / 2
-            )
-            size = np.minimum(mine[:, 2] - mine[:, 0], theirs[:, 2] - theirs[:, 0])
-            meets = (wide > 0) & (high_px > 0)
-            depth = np.clip(wide / np.maximum(size, 1.0), 0.0, 1.0)
-            weight = 1.0 if actor.kind == other.kind == "person" else 1.6
-            cost += weight * float((meets * (0.35 + depth)).sum()) * _CHECK_S
-            # A few on stage at once is a street; all at once is a crowd.
-            cost += 0.02 * (high - low) * _CHECK_S
-        return cost
+        return sum(self._meeting(mine, other) for other in self.taken)
 
-    def take(self, actor: Actor) -> None:
-        """Put an actor on stage for good."""
-        first, boxes = self.boxes(actor)
-        begin, _ = self.shown(boxes)
-        self.taken.append((actor, first, boxes, (first + begin) * _CHECK_S))
+    def _meeting(self, mine: _Course, other: _Course) -> float:
+        # Who appears right when another does can be taken for it.
+        apart_s = abs(mine.appears - other.appears) * _CHECK_S
+        cost = max(0.0, 1.2 - apart_s) * 0.3
+        low = max(mine.appears, other.appears)
+        high = min(mine.first + mine.shown[1], other.first + other.shown[1]) + 1
+        if low >= high:
+            return cost
+        a = mine.boxes[low - mine.first : high - mine.first]
+        b = other.boxes[low - other.first : high - other.first]
+        overlap = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+        overlap += (self._air_px, self._air_px / 2)
+        narrower = np.minimum(a[:, 2] - a[:, 0], b[:, 2] - b[:, 0])
+        depth = (overlap[:, 0] / np.maximum(narrower, 1.0)).clip(0.0, 1.0)
+        meets = (overlap > 0).all(axis=1)
+        weight = 1.5 if mine.actor.kind == other.actor.kind == "person" else 1.8
+        cost += weight * float((meets * (0.35 + depth)).sum()) * _CHECK_S
+        # A few on stage at once is a street; all at once is a crowd.
+        return cost + 0.02 * (high - low) * _CHECK_S
 
 
 def choreograph(
@@ -113,18 +123,41 @@ def choreograph(
     quiet_s = min(QUIET_S, 0.12 * parameters.seconds)
     seen_s = min(_SEEN_S, 0.35 * parameters.seconds)
     latest_s = max(quiet_s, parameters.seconds - seen_s)
-    for number, vehicle in enumerate(vehicles):
-        slot = _slot(number, len(vehicles), quiet_s, latest_s)
-        _engage(stage, partial(_ride, vehicle, camera, rng), slot, rng)
     routes = [_ROUTES[number % len(_ROUTES)] for number in range(len(people))]
     turns = rng.permutation(len(people))
-    # Who crosses needs a road without cars: they choose first.
-    for number in sorted(range(len(people)), key=lambda one: (routes[one] != "cross", one)):
+    parts: list[_Part] = []
+    for number, person in enumerate(people):
         late_s = latest_s - (3.0 if routes[number] == "cross" else 0.0)
         slot = _slot(int(turns[number]), len(people), quiet_s, max(quiet_s, late_s))
-        draw = partial(_walk, people[number], routes[number], place, camera, rng)
-        _engage(stage, draw, slot, rng)
-    return sorted((actor for actor, *_ in stage.taken), key=lambda actor: actor.begin_s)
+        parts.append(_Part(partial(_walk, person, routes[number], place, camera, rng), slot))
+    for number, vehicle in enumerate(vehicles):
+        slot = _slot(number, len(vehicles), quiet_s, latest_s)
+        parts.append(_Part(partial(_ride, vehicle, camera, rng), slot))
+    # People, on stage for longer, choose first; then whoever is in another's way chooses again.
+    # In a crowd nobody finds free room, however long they look.
+    ways = _WAYS if len(parts) <= _CROWD else _WAYS // 5
+    for part in parts:
+        _engage(stage, part, ways, rng)
+    for _ in range(_ROUNDS if len(parts) <= _CROWD else 0):
+        for part in parts:
+            if part.cost >= _HARD:
+                # Where its own time is too full, any other will do.
+                part.slot_s = (quiet_s, latest_s)
+            if part.cost >= _EASY:
+                _engage(stage, part, ways, rng)
+    for course in stage.taken:
+        course.actor.moved_to(course.first * _CHECK_S)
+    return sorted((course.actor for course in stage.taken), key=lambda actor: actor.begin_s)
+
+
+class _Part:
+    """A part to be played: how to draw a way for it, and the one that it has now."""
+
+    def __init__(self, draw: Callable[[], Actor], slot_s: tuple[float, float]) -> None:
+        self.draw = draw
+        self.slot_s = slot_s
+        self.course: _Course | None = None
+        self.cost = math.inf
 
 
 def _slot(turn: int, turns: int, begin_s: float, end_s: float) -> tuple[float, float]:
@@ -136,28 +169,23 @@ def _slot(turn: int, turns: int, begin_s: float, end_s: float) -> tuple[float, f
     )
 
 
-def _engage(
-    stage: _Stage,
-    draw: Callable[[], Actor],
-    slot: tuple[float, float],
-    rng: np.random.Generator,
-) -> None:
-    """Draw many times, and put the one on stage that meets others least."""
-    best: tuple[float, Actor] | None = None
-    for _ in range(_TRIES):
-        actor = draw()
-        first, boxes = stage.boxes(actor)
-        begin, _ = stage.shown(boxes)
-        # Let it come into the picture, not only onto the stage, at the wished time.
-        appear_s = float(rng.uniform(*slot))
-        actor.moved_to(appear_s - ((first + begin) * _CHECK_S - actor.begin_s))
-        cost = stage.crowding(actor)
-        if best is None or cost < best[0]:
-            best = cost, actor
-        if cost < _EASY:
+def _engage(stage: _Stage, part: _Part, ways: int, rng: np.random.Generator) -> None:
+    """Draw many ways, and put the one on stage that meets others least."""
+    if part.course is not None:
+        stage.taken.remove(part.course)
+        part.cost = stage.crowding(part.course)
+    moments = [math.ceil(edge_s / _CHECK_S) for edge_s in part.slot_s]
+    for _ in range(ways):
+        if part.cost < _EASY:
             break
-    assert best is not None
-    stage.take(best[1])
+        way = stage.course(part.draw())
+        for moment in rng.integers(moments[0], moments[1] + 1, _TIMES):
+            course = way.appearing_at(int(moment))
+            cost = stage.crowding(course)
+            if cost < part.cost:
+                part.course, part.cost = course, cost
+    assert part.course is not None
+    stage.taken.append(part.course)
 
 
 def _ride(vehicle: Vehicle, camera: Camera, rng: np.random.Generator) -> Driver:
@@ -167,7 +195,7 @@ def _ride(vehicle: Vehicle, camera: Camera, rng: np.random.Generator) -> Driver:
     left, right = camera.visible_x_m(lane_y_m)
     margin = vehicle.body.length_m / 2 + 2.5
     way = [left - margin, ZEBRA_X_M[0] - 5.0, ZEBRA_X_M[1] + 2.0, right + margin]
-    brisk = rng.uniform(5.6, 7.6)
+    brisk = rng.uniform(6.2, 8.0)
     speeds = [brisk, brisk * rng.uniform(0.74, 0.9), brisk]
     if not near:
         way = [right + margin, ZEBRA_X_M[1] + 5.0, ZEBRA_X_M[0] - 2.0, left - margin]
@@ -186,7 +214,9 @@ def _walk(
     side = -1 if rng.random() < 0.5 else 1
     left, right = camera.visible_x_m(FACADE_Y_M)
     shown = [house for house in place.houses if left + 2.5 < house.door_m < right - 4.0]
-    house = shown[int(rng.integers(len(shown)))]
+    if route in ("door_out", "door_in", "window") and not shown:
+        route = "far"  # A narrow picture may show no whole shop.
+    house = shown[int(rng.integers(len(shown)))] if shown else place.houses[0]
     if route == "near":
         legs = [edge(near_y, side), edge(near_y, -side)]
     elif route == "window":

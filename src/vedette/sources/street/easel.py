@@ -12,11 +12,10 @@ from vedette.sources.street.backdrop import Backdrop
 from vedette.sources.street.camera import Camera, Points
 from vedette.sources.street.sheet import Picture
 from vedette.sources.street.sprite import Box, Shape, Sprite, lay, paint
-from vedette.sources.street.walker import hull
 
 _CAST = 0.30  # Share of light that a shadow takes.
 _BELOW = 0.50  # Right below a car hardly any light comes.
-_SHADOW_SHRINK = 2  # Shadows are soft: painted at half size.
+_SHADOW_SHRINK = 3  # Shadows are soft: painted at a third of the size.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,11 +76,13 @@ class Easel:
         pad = int(3 * soft * shrink) + 3
         x0, y0 = np.floor(every.min(axis=0)).astype(int) - pad
         x1, y1 = np.ceil(every.max(axis=0)).astype(int) + pad
-        x0, y0 = max(0, x0) & ~1, max(0, y0) & ~1
+        x0, y0 = max(0, x0), max(0, y0)
         x1, y1 = min(self._camera.width, x1), min(self._camera.height, y1)
         if x1 - x0 < 4 or y1 - y0 < 4:
             return
-        size = ((y1 - y0 + 1) // shrink, (x1 - x0 + 1) // shrink)
+        # Whole cells, so that the shadow does not creep against the picture.
+        x0, y0 = x0 - x0 % shrink, y0 - y0 % shrink
+        size = (-(-(y1 - y0) // shrink), -(-(x1 - x0) // shrink))
         light = np.full(size, 255, np.uint8)
         offset = np.array((x0, y0))
         fixed = [
@@ -95,7 +96,8 @@ class Easel:
             below = np.round((figure.below - offset) * (16 / shrink)).astype(np.int32)
             cv2.fillPoly(dark, [below], 255 * (1 - _BELOW), cv2.LINE_8, 4)
             light = cv2.multiply(light, cv2.GaussianBlur(dark, (0, 0), soft * 0.8), scale=1 / 255)
-        light = cv2.resize(light, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        wide = (size[1] * shrink, size[0] * shrink)
+        light = cv2.resize(light, wide, interpolation=cv2.INTER_LINEAR)[: y1 - y0, : x1 - x0]
         part = picture[y0:y1, x0:x1]
         part[:] = cv2.multiply(part, cv2.cvtColor(light, cv2.COLOR_GRAY2BGR), scale=1 / 255)
 
@@ -121,8 +123,3 @@ class Easel:
                 np.ascontiguousarray(thing.cover[inside]),
             )  # fmt: skip
             lay(picture, piece, float(self._backdrop.lens[(y0 + y1) // 2, (x0 + x1) // 2]))
-
-
-def vehicle_cast(points: Points) -> list[Points]:
-    """Give the shadow of a solid body: the hull of where its edges throw it."""
-    return [hull(points)]

@@ -151,7 +151,7 @@ def _shop(sheet: Sheet, house: House, rng: np.random.Generator) -> None:
         sheet.rect(x + 0.07, 0.5, x + 0.21, _SHOP_TOP_M - 0.2, shaded(house.shop, 0.94))
     x0, x1 = house.window_m
     sheet.rect(x0 - 0.08, 0.62, x1 + 0.08, _SHOP_TOP_M - 0.12, shaded(house.shop, 1.3))
-    _display(sheet, (x0, 0.7, x1, _SHOP_TOP_M - 0.2), rng)
+    _display(sheet, (x0, 0.7, x1, _SHOP_TOP_M - 0.2), house.sign, rng)
     bars = max(2, round((x1 - x0) / 1.3))
     for number in range(1, bars):
         x = x0 + (x1 - x0) * number / bars
@@ -169,28 +169,69 @@ def _shop(sheet: Sheet, house: House, rng: np.random.Generator) -> None:
     sheet.text((left + right) / 2, (_SHOP_TOP_M + _SIGN_TOP_M) / 2, 0.27, house.sign, rgb(0xEADFC2))
 
 
+# What a shop shows: colours of its goods, their width and height, whether they are round.
+_GOODS: dict[str, tuple[tuple[int, ...], tuple[float, float], tuple[float, float], bool]] = {
+    "BAKERY": ((0xC98D4B, 0xB5793F, 0xE0B878, 0x8F5A2E), (0.22, 0.36), (0.12, 0.20), True),
+    "BOOKS": (
+        (0x8A3B32, 0x35557A, 0xC9B58B, 0x4E6B4A, 0x6E5A86),
+        (0.05, 0.11),
+        (0.22, 0.38),
+        False,
+    ),
+    "CAFE": ((0xE6DCC8, 0xC9A45C, 0x7C4A3A), (0.12, 0.22), (0.10, 0.26), True),
+    "FLOWERS": (
+        (0xD8577A, 0xE6B23C, 0xB9A6D9, 0xF0EBE0, 0xC8433C),
+        (0.16, 0.30),
+        (0.22, 0.36),
+        True,
+    ),
+    "TAILOR": ((0x3A4660, 0x6B4A52, 0xD8D0C0, 0x4C5A4A), (0.30, 0.42), (0.40, 0.50), False),
+    "CYCLES": ((0xB5443A, 0x2F6E73, 0xC9CCCC), (0.40, 0.52), (0.30, 0.44), True),
+    "RECORDS": (
+        (0xC05A3A, 0x2E5E8C, 0xE0B23C, 0x3E7A5A, 0x27272B),
+        (0.30, 0.34),
+        (0.30, 0.34),
+        False,
+    ),
+    "OPTICIAN": ((0xE4E6E6, 0x9FB8C4, 0x4A5A66), (0.18, 0.26), (0.07, 0.11), True),
+}
+
+
 def _display(
-    sheet: Sheet, box: tuple[float, float, float, float], rng: np.random.Generator
+    sheet: Sheet, box: tuple[float, float, float, float], sign: str, rng: np.random.Generator
 ) -> None:
-    """Paint what lies in a shop window: shelves with small things in warm light."""
+    """Paint what lies in a shop window: shelves with the shop's goods in warm light."""
     x0, z0, x1, z1 = box
-    sheet.rect(x0, z0, x1, z1, mixed(_INSIDE, rgb(0x9A7A4C), rng.uniform(0.3, 0.55)))
+    tints, widths, heights, is_round = _GOODS[sign]
+    sheet.rect(x0, z0, x1, z1, mixed(_INSIDE, rgb(0xB98F58), round(rng.uniform(0.40, 0.60), 2)))
     sheet.shade(x0, z0, x1, z1, bottom=0.8, top=1.35)
-    tints = (rgb(0xB5793F), rgb(0x8C9A6B), rgb(0xC9B58B), rgb(0x7C4A3A), rgb(0x6E8296))
     for shelf in (z0 + 0.02, z0 + 0.62, z0 + 1.14):
         x = x0 + 0.1
-        while x < x1 - 0.2:
-            width = rng.uniform(0.12, 0.34)
-            tint = shaded(tints[int(rng.integers(len(tints)))], rng.uniform(0.6, 1.0))
-            sheet.rect(x, shelf, min(x + width, x1), shelf + rng.uniform(0.1, 0.4), tint)
-            x += width + rng.uniform(0.02, 0.22)
+        while x < x1 - widths[1] - 0.05:
+            width, high = rng.uniform(*widths), rng.uniform(*heights)
+            tint = shaded(
+                rgb(tints[int(rng.integers(len(tints)))]), round(rng.uniform(0.7, 1.0), 2)
+            )
+            if is_round:
+                turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+                middle, base = x + width / 2, shelf + high / 2
+                sheet.polygon(
+                    [
+                        (middle + width / 2 * float(np.cos(a)), base + high / 2 * float(np.sin(a)))
+                        for a in turn
+                    ],
+                    tint,
+                )
+            else:
+                sheet.rect(x, shelf, x + width, shelf + high, tint)
+            x += width + rng.uniform(0.01, 0.16)
         sheet.rect(x0, shelf - 0.035, x1, shelf, rgb(0x6D5336))
     for number in range(int((x1 - x0) / 0.9)):
         lamp = x0 + 0.5 + number * 0.9
         sheet.circle(lamp, z1 - 0.16, 0.075, rgb(0xFFE9B8))
     part = sheet.part(x0, z0, x1, z1)
     if part.size:
-        veil = np.linspace(0.30, 0.08, len(part))[:, None, None]
+        veil = np.linspace(0.30, 0.06, len(part))[:, None, None]
         part[:] = (part * (1 - veil) + np.array(mixed(_SKY, _INSIDE, 0.15)) * veil).astype(np.uint8)
 
 

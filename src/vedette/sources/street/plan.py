@@ -6,10 +6,12 @@ from vedette.domain.zone import Point
 
 # All normalised: the same for every size of 16:9, and for every seed.
 ZONES_NORM: dict[str, tuple[Point, ...]] = {
-    "crossing": ((0.55, 0.53), (0.72, 0.51), (0.82, 0.67), (0.63, 0.71)),
-    "pavement": ((0.0, 0.48), (1.0, 0.40), (1.0, 0.465), (0.0, 0.56)),
+    "crossing": ((0.56, 0.526), (0.714, 0.507), (0.862, 0.745), (0.655, 0.785)),
+    # The far one; far above the feet too, since a detector may miss those.
+    "pavement": ((0.0, 0.30), (1.0, 0.22), (1.0, 0.475), (0.0, 0.6)),
 }
-LINES_NORM: dict[str, tuple[Point, Point]] = {"road": ((0.40, 0.55), (0.40, 0.80))}
+# Across the road from kerb to kerb; `in` is towards the right.
+LINES_NORM: dict[str, tuple[Point, Point]] = {"road": ((0.385, 0.56), (0.412, 0.84))}
 
 
 def scene_plan_text() -> str:

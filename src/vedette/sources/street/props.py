@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from vedette.sources.street.place import (
     Place,
     Tree,
 )  # fmt: skip
-from vedette.sources.street.sprite import Shape, Sprite, capsules, ellipse, paint
+from vedette.sources.street.sprite import Shape, Sprite, capsules, discs, paint
 
 _BARK = rgb(0x5D4A3B)
 _IRON = rgb(0x39403F)
@@ -73,9 +74,14 @@ class _Easel:
         self.face(shaded(colour, 0.92), (x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1))
         self.face(shaded(colour, 1.15), (x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1))
 
-    def blob(self, x: float, y: float, z: float, radius: float, colour: Colour) -> None:
-        (spot,), (scale,) = self.at((x, y, z))
-        self.shapes.append(Shape(ellipse(spot, radius * scale, radius * scale * 0.9), colour))
+    def blobs(self, spots_m: Points, radii_m: Points, colours: Sequence[Colour]) -> None:
+        """Add many small balls, the farthest first."""
+        centres, scale = self._camera.project(spots_m)
+        outlines = discs(centres, radii_m * scale)
+        self.shapes += [Shape(*one) for one in zip(outlines, colours, strict=True)]
+
+    def ball(self, spot_m: tuple[float, float, float], radius_m: float, colour: Colour) -> None:
+        self.blobs(np.array([spot_m]), np.array([radius_m]), [colour])
 
 
 def paint_props(place: Place, camera: Camera, rng: np.random.Generator) -> list[Prop]:
@@ -129,26 +135,23 @@ def _tree(easel: _Easel, tree: Tree, rng: np.random.Generator) -> None:
         easel.shapes.append(Shape(outline, shaded(_BARK, 0.75)))
     leaf = mixed(rgb(0x64804A), rgb(0x8C8B45) if tree.hue > 0 else rgb(0x3F6B50), abs(tree.hue) / 2)
     middle, half = (3.15 + top) / 2, (top - 3.15) / 2
-    clumps = []
-    for _ in range(420):
-        # Even over a ball, then flattened; far and low leaves first.
-        spot = rng.normal(size=3)
-        spot *= rng.random() ** 0.4 / np.sqrt((spot**2).sum())
-        clumps.append((spot[0] * 1.75, spot[1] * 1.3, spot[2] * half))
-    clumps.sort(key=lambda spot: -spot[1] + 0.45 * spot[2])
-    for dx, dy, dz in clumps:
-        lit = 0.80 + 0.26 * dz / half - 0.13 * dx / 1.75 - 0.10 * dy
-        colour = mixed(
-            shaded(leaf, lit * rng.uniform(0.88, 1.12)), rgb(0xD8DDA0), max(0.0, lit - 0.95) * 0.5
-        )
-        easel.blob(x + dx, y + dy * 0.4, middle + dz, rng.uniform(0.10, 0.30), colour)
-    for _ in range(900):
-        spot = rng.normal(size=3)
-        spot *= rng.random() ** 0.33 / np.sqrt((spot**2).sum())
-        lit = 0.86 + 0.30 * spot[2] - 0.14 * spot[0]
-        easel.blob(
-            x + spot[0] * 1.9, y, middle + spot[2] * half * 1.05, rng.uniform(0.03, 0.085),
-            shaded(leaf, lit * rng.uniform(0.8, 1.25)),
+    # Clumps fill a flattened ball, far and low ones first; single leaves lie over them.
+    for count, radii, spread, core in (
+        (440, (0.10, 0.30), (1.75, 0.5, 1.0), 0.40),
+        (1100, (0.03, 0.085), (1.90, 0.0, 1.05), 0.33),
+    ):
+        ball = rng.standard_normal((count, 3))
+        ball *= (rng.random(count) ** core / np.sqrt((ball**2).sum(axis=1)))[:, None]
+        ball = ball[np.argsort(-ball[:, 1] * 1.3 + 0.45 * half * ball[:, 2])]
+        lit = 0.82 + 0.29 * ball[:, 2] - 0.14 * ball[:, 0] - 0.12 * ball[:, 1]
+        tones = lit * rng.uniform(0.84, 1.18, count)
+        spots = np.array([x, y, middle]) + ball * np.array([spread[0], spread[1], spread[2] * half])
+        easel.blobs(
+            spots, rng.uniform(*radii, count),
+            [
+                mixed(shaded(leaf, float(tone)), rgb(0xE2E2A8), max(0.0, float(sun) - 0.92) * 0.6)
+                for tone, sun in zip(tones, lit, strict=True)
+            ],
         )  # fmt: skip
 
 
@@ -162,8 +165,8 @@ def _lamp(easel: _Easel, x: float, y: float) -> None:
             np.array([a]), np.array([0.03 * scale[0]]), np.array([b]), np.array([0.025 * scale[1]])
         )[0]
         easel.shapes.append(Shape(outline, _IRON))
-        easel.blob(x + side, y, 4.33, 0.17, rgb(0xEFE8D6))
-        easel.blob(x + side - 0.04, y, 4.38, 0.09, rgb(0xFFFDF4))
+        easel.ball((x + side, y, 4.33), 0.17, rgb(0xEFE8D6))
+        easel.ball((x + side - 0.04, y, 4.38), 0.09, rgb(0xFFFDF4))
         easel.post(x + side, y, (4.5, 4.53), 0.09, _IRON)
 
 
@@ -181,11 +184,11 @@ def _bench(easel: _Easel, x: float, y: float) -> None:
 def _planter(easel: _Easel, x: float, y: float, rng: np.random.Generator) -> None:
     easel.block((x - 0.2, y - 0.18, 0.0), (x + 0.2, y + 0.18, 0.42), rgb(0x9C6B4E))
     leaf = rgb(0x4E6E43)
-    for _ in range(60):
-        turn, reach = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random())
-        z = 0.75 + 0.36 * reach * np.sin(turn)
-        tone = shaded(leaf, 0.75 + 0.5 * (z - 0.4) * rng.uniform(0.7, 1.2))
-        easel.blob(x + 0.27 * reach * np.cos(turn), y, z, rng.uniform(0.04, 0.09), tone)
+    turn, reach = rng.uniform(0, 2 * np.pi, 70), np.sqrt(rng.random(70))
+    across, up = 0.27 * reach * np.cos(turn), 0.36 * reach * np.sin(turn)
+    spots = np.stack([x + across, np.full(70, y), 0.75 + up], axis=1)
+    tones = (0.92 + 0.5 * up) * rng.uniform(0.8, 1.15, 70)
+    easel.blobs(spots, rng.uniform(0.04, 0.09, 70), [shaded(leaf, float(tone)) for tone in tones])
 
 
 def _awning(easel: _Easel, house: House) -> None:

@@ -42,7 +42,10 @@ class Sheet:
 
     def rect(self, x0: float, z0: float, x1: float, z1: float, colour: Colour) -> None:
         """Fill a rectangle."""
-        self.polygon([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], colour)
+        left, right = (round((x - self.across_m[0]) * self.density) for x in (x0, x1))
+        top, bottom = (round((self.up_m[1] - z) * self.density) for z in (z1, z0))
+        if right > left and bottom > top:
+            cv2.rectangle(self.picture, (left, top), (right - 1, bottom - 1), colour, -1)
 
     def polygon(self, corners_m: Sequence[tuple[float, float]], colour: Colour) -> None:
         """Fill a polygon."""

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from vedette.sources.street.camera import Points
 from vedette.sources.street.colours import Colour
@@ -18,7 +17,8 @@ _SHIFT = 4  # Fraction bits of OpenCV's drawing.
 _MARGIN_PX = 2
 _TURN = np.linspace(-np.pi / 2, np.pi / 2, 8)
 _ARC = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)  # Half a circle around +x.
-_CIRCLE = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_ROUND = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ROUND), np.sin(_ROUND)], axis=1)
 
 Box = tuple[float, float, float, float]
 
@@ -64,18 +64,9 @@ def capsules(starts: Points, radii0: Points, ends: Points, radii1: Points) -> Po
     )
 
 
-def ellipse(centre: Points, radius_x: float, radius_y: float, tilt: float = 0.0) -> Points:
-    """Give the outline (20, 2) of an ellipse."""
-    x, y = radius_x * np.cos(_CIRCLE), radius_y * np.sin(_CIRCLE)
-    cos, sin = np.cos(tilt), np.sin(tilt)
-    return np.stack([centre[0] + x * cos - y * sin, centre[1] + x * sin + y * cos], axis=1)
-
-
-def bounds(shapes: Sequence[Shape]) -> Box:
-    """Give the box around all shapes."""
-    every = np.concatenate([shape.points_px for shape in shapes])
-    (x0, y0), (x1, y1) = every.min(axis=0), every.max(axis=0)
-    return float(x0), float(y0), float(x1), float(y1)
+def discs(centres: Points, radii: Points) -> Points:
+    """Give the outlines (N, 14, 2) of N discs."""
+    return centres[:, None] + _CIRCLE * radii[:, None, None]
 
 
 def paint(
@@ -93,7 +84,8 @@ def paint(
     Returns:
         The sprite, or None where nothing of it lies in the picture.
     """
-    x0, y0, x1, y1 = bounds(shapes)
+    every = np.concatenate([shape.points_px for shape in shapes])
+    (x0, y0), (x1, y1) = every.min(axis=0), every.max(axis=0)
     if window is not None:
         x0, y0 = max(x0, window[0]), max(y0, window[1])
         x1, y1 = min(x1, window[2]), min(y1, window[3])
@@ -103,9 +95,12 @@ def paint(
         return None
     fine = np.zeros(((bottom - top) * zoom, (right - left) * zoom, 4), np.uint8)
     offset = np.array((left, top))
+    fixed = np.rint((every - offset) * (zoom << _SHIFT) - (1 << _SHIFT - 1)).astype(np.int32)
+    begin = 0
     for points, colour in shapes:
-        fixed = np.round((points - offset) * (zoom << _SHIFT) - (1 << _SHIFT - 1)).astype(np.int32)
-        cv2.fillPoly(fine, [fixed], (*colour, 255), cv2.LINE_8, _SHIFT)
+        end = begin + len(points)
+        cv2.fillPoly(fine, [fixed[begin:end]], (*colour, 255), cv2.LINE_8, _SHIFT)
+        begin = end
     if window is not None:
         inside = np.zeros(fine.shape[:2], np.uint8)
         corners = np.round((np.array(window).reshape(2, 2) - offset) * zoom).astype(int)
@@ -126,8 +121,3 @@ def lay(picture: Picture, sprite: Sprite, light: float = 1.0) -> None:
     behind = cv2.multiply(part, cv2.bitwise_not(sprite.cover), scale=1 / 255)
     cv2.scaleAdd(sprite.colour, light, behind, dst=behind)
     part[:] = behind
-
-
-def outline(sprite: Sprite) -> npt.NDArray[np.bool_]:
-    """Tell which pixels of a sprite show at least half of it."""
-    return np.asarray(sprite.cover[..., 0] >= 128)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from vedette.domain.zone import Point
-from vedette.sources.street.actors import seen_box
 from vedette.sources.street.film import cast
 from vedette.sources.street.parameters import StreetParameters, parse_street
 from vedette.sources.street.plan import LINES_NORM, ZONES_NORM
@@ -77,7 +76,7 @@ def truth(scene: str | StreetParameters) -> StreetTruth:
         for number in range(parameters.pictures):
             time_s = number / parameters.fps
             if actor.begin_s <= time_s <= actor.end_s:
-                box = seen_box(actor.figure(time_s, camera), camera.width, camera.height)
+                box = actor.box(time_s, camera)
                 if box is not None:
                     boxes[number] = box
         if boxes:

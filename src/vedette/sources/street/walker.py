@@ -13,11 +13,13 @@ from vedette.sources.street.colours import Colour, mixed, rgb, shaded
 from vedette.sources.street.place import SHADOW_M
 from vedette.sources.street.sprite import Shape, capsules
 
+_SUN = rgb(0xFFF6E6)
 _SKINS = (rgb(0xF0C8A8), rgb(0xE0AC88), rgb(0xC68B62), rgb(0x9A6645), rgb(0x6B4630))
 _HAIRS = (rgb(0x2B211C), rgb(0x4A3325), rgb(0x7B5636), rgb(0xB98C54), rgb(0x8B8784), rgb(0x6E2F22))
+# Brighter than any shop front: nobody can count who wears the colour of the wall behind.
 _TOPS = (
-    rgb(0xC0453A), rgb(0x2E5E8C), rgb(0xE0B23C), rgb(0x3E7A5A), rgb(0xF0ECE2),
-    rgb(0x6B4A7E), rgb(0xD9793A), rgb(0x27384F), rgb(0xB84A6C), rgb(0x4F8FA8),
+    rgb(0xD04A3E), rgb(0x4A8CCB), rgb(0xE6BC48), rgb(0x62AD80), rgb(0xF0ECE2),
+    rgb(0x9C72B8), rgb(0xE0833F), rgb(0x86B9DB), rgb(0xD0608A), rgb(0x5FA6BE),
 )  # fmt: skip
 _LEGS = (rgb(0x2C3A55), rgb(0x33302E), rgb(0x6A5B48), rgb(0x4A5568), rgb(0x8B7B62), rgb(0x1F2A38))
 _SHOES = (rgb(0x2A2420), rgb(0xE8E4DC), rgb(0x6B3E2A), rgb(0xB03A34))
@@ -101,8 +103,10 @@ class _Limb:
     round_shaded: bool = True
 
 
-def _limbs(person: Person, stance: Stance) -> tuple[list[_Limb], list[_Limb], list[_Limb]]:
-    """Pose the body; gives right side, middle, left side."""
+def _limbs(
+    person: Person, stance: Stance
+) -> tuple[list[_Limb], dict[int, list[_Limb]], dict[int, list[_Limb]]]:
+    """Pose the body; gives the trunk, then legs and arms of the right (-1) and left (1) side."""
     h, build = person.height_m, person.build
     phase = 2 * math.pi * stance.walked_m / (0.80 * h)
     swing = stance.stride
@@ -110,7 +114,7 @@ def _limbs(person: Person, stance: Stance) -> tuple[list[_Limb], list[_Limb], li
     thigh, shin = 0.245 * h, 0.245 * h
     legs = []
     for side, shift in ((-1, 0.0), (1, math.pi)):
-        angle = swing * 0.44 * math.sin(phase + shift) + 0.04
+        angle = swing * 0.40 * math.sin(phase + shift) + 0.04
         bend = 0.07 + swing * 0.95 * max(0.0, math.cos(phase + shift + 0.45)) ** 1.6
         knee = (math.sin(angle) * thigh, -math.cos(angle) * thigh)
         low = angle - bend
@@ -123,13 +127,12 @@ def _limbs(person: Person, stance: Stance) -> tuple[list[_Limb], list[_Limb], li
     hip = 0.055 - drop
     lean = 0.035 * swing
     shoulder = hip + 0.315 * h
-    right: list[_Limb] = []
-    left: list[_Limb] = []
+    limbs_down: dict[int, list[_Limb]] = {}
+    limbs_up: dict[int, list[_Limb]] = {}
     for side, knee, ankle, toe in legs:
-        out = left if side > 0 else right
         y_hip, y_foot = side * 0.050 * h * build, side * 0.040 * h
         cloth = person.skin if person.skirt else person.legs
-        out += [
+        limbs_down[side] = [
             _Limb((ankle[0] - 0.03 * h, y_foot, hip + ankle[1] - 0.015), 0.024 * h,
                   (toe[0], y_foot * 1.15, hip + toe[1]), 0.017 * h, person.shoes),
             _Limb((knee[0], y_foot, hip + knee[1]), 0.034 * h,
@@ -138,12 +141,11 @@ def _limbs(person: Person, stance: Stance) -> tuple[list[_Limb], list[_Limb], li
                   (knee[0], y_foot, hip + knee[1]), 0.035 * h, cloth),
         ]  # fmt: skip
     for side, shift in ((-1, math.pi), (1, 0.0)):
-        out = left if side > 0 else right
         holds = person.bag == "shopping" and side < 0
-        arm = (0.12 if holds else 0.50) * swing * math.sin(phase + shift) + 0.05 + sway
+        arm = (0.12 if holds else 0.42) * swing * math.sin(phase + shift) + 0.05 + sway
         elbow_bend = 0.18 + (0.25 * swing if not holds else 0.0)
         upper, fore = 0.165 * h, 0.150 * h
-        y0, y1 = side * 0.107 * h * build, side * 0.128 * h * build
+        y0, y1 = side * 0.098 * h * build, side * 0.116 * h * build
         top = (lean * 0.8, y0, shoulder - 0.012 * h)
         elbow = (top[0] + math.sin(arm) * upper, y1, top[2] - math.cos(arm) * upper)
         low = arm + elbow_bend
@@ -160,24 +162,24 @@ def _limbs(person: Person, stance: Stance) -> tuple[list[_Limb], list[_Limb], li
                       person.bag_colour),
                 *arms,
             ]  # fmt: skip
-        out += arms
-    middle = _trunk(person, hip, shoulder, lean, swing * math.sin(phase))
-    return right, middle, left
+        limbs_up[side] = arms
+    trunk = _trunk(person, hip, shoulder, lean, swing * math.sin(phase))
+    return trunk, limbs_down, limbs_up
 
 
 def _trunk(person: Person, hip: float, shoulder: float, lean: float, twist: float) -> list[_Limb]:
     h, build = person.height_m, person.build
-    wide = 0.072 * h * build
-    head = shoulder + 0.125 * h
+    wide = 0.077 * h * build
+    head = shoulder + 0.108 * h
     trunk = [
         _Limb((0, -0.035 * h, hip + 0.02), 0.060 * h * build,
               (0, 0.035 * h, hip + 0.02), 0.060 * h * build,
               person.legs if not person.coat else person.top),
-        _Limb((0, 0, hip + 0.05), 0.070 * h * build, (lean, 0, shoulder - 0.09 * h), wide,
+        _Limb((0, 0, hip + 0.01), 0.068 * h * build, (lean, 0, shoulder - 0.09 * h), wide,
               person.top),
-        _Limb((lean, -0.062 * h * build, shoulder - 0.045 * h), 0.052 * h,
-              (lean, 0.062 * h * build, shoulder - 0.045 * h), 0.052 * h, person.top),
-        _Limb((lean, 0, shoulder - 0.02), 0.028 * h, (lean, 0, head - 0.05 * h), 0.026 * h,
+        _Limb((lean, -0.058 * h * build, shoulder - 0.045 * h), 0.054 * h,
+              (lean, 0.058 * h * build, shoulder - 0.045 * h), 0.054 * h, person.top),
+        _Limb((lean, 0, shoulder - 0.02), 0.025 * h, (lean, 0, head - 0.05 * h), 0.024 * h,
               shaded(person.skin, 0.82)),
     ]  # fmt: skip
     if person.skirt:
@@ -228,9 +230,9 @@ def _trunk(person: Person, hip: float, shoulder: float, lean: float, twist: floa
     return trunk
 
 
-def _ordered(person: Person, stance: Stance) -> tuple[list[_Limb], float]:
-    """Give the limbs, the farthest first, and how much of the face is turned to the camera."""
-    right, middle, left = _limbs(person, stance)
+def _ordered(person: Person, stance: Stance) -> list[_Limb]:
+    """Give the limbs, the farthest first."""
+    middle, legs, arms = _limbs(person, stance)
     # Seen from the camera, which looks along +y: whose left side is turned away?
     turn = math.cos(stance.heading_rad)
     facing = -math.sin(stance.heading_rad)
@@ -242,7 +244,12 @@ def _ordered(person: Person, stance: Stance) -> tuple[list[_Limb], float]:
     elif facing < -0.5:
         packs = [limb for limb in middle if person.bag == "backpack" and limb.a[0] < -0.1]
         middle = [limb for limb in middle if limb not in packs] + packs
-    return ([*left, *middle, *right] if turn > 0 else [*right, *middle, *left]), facing
+    far = 1 if turn > 0 else -1
+    if facing > 0.7:  # Arms that swing forward come before the body.
+        return [*legs[far], *legs[-far], *middle, *arms[far], *arms[-far]]
+    if facing < -0.7:
+        return [*arms[far], *arms[-far], *legs[far], *legs[-far], *middle]
+    return [*arms[far], *legs[far], *legs[-far], *middle, *arms[-far]]
 
 
 def _in_world(points: Points, stance: Stance) -> Points:
@@ -257,41 +264,51 @@ def _in_world(points: Points, stance: Stance) -> Points:
     )
 
 
-def draw_walker(person: Person, stance: Stance, camera: Camera) -> list[Shape]:
-    """Give the shapes of a walker as the camera sees them, the farthest first."""
-    limbs, _ = _ordered(person, stance)
-    count = len(limbs)
-    a = _in_world(np.array([limb.a for limb in limbs]), stance)
-    b = _in_world(np.array([limb.b for limb in limbs]), stance)
-    pixels, scale = camera.project(np.concatenate([a, b]))
-    a_px, b_px = pixels[:count], pixels[count:]
-    ra = np.array([limb.ra for limb in limbs]) * scale[:count]
-    rb = np.array([limb.rb for limb in limbs]) * scale[count:]
-    whole = capsules(a_px, ra, b_px, rb)
-    # Light from the upper left: a paler, narrower core moved that way gives each limb its round.
-    shift = np.stack([-0.30 * (ra + rb) / 2, -0.16 * (ra + rb) / 2], axis=1)
-    core = capsules(a_px + shift, ra * 0.58, b_px + shift, rb * 0.58)
-    shapes = []
-    for number, limb in enumerate(limbs):
-        shapes.append(Shape(whole[number], shaded(limb.colour, 0.84)))
-        shapes.append(Shape(core[number], mixed(limb.colour, rgb(0xFFF6E6), 0.09)))
-    return shapes
+class Pose:
+    """A walker's body at one moment, in the world."""
 
+    def __init__(self, person: Person, stance: Stance) -> None:
+        self._limbs = _ordered(person, stance)
+        ends = np.array([limb.a for limb in self._limbs] + [limb.b for limb in self._limbs])
+        self._ends = _in_world(ends, stance)
+        self._radii = np.array(
+            [limb.ra for limb in self._limbs] + [limb.rb for limb in self._limbs]
+        )
 
-def walker_shadow(person: Person, stance: Stance, camera: Camera) -> list[Points]:
-    """Give the outlines of the shadow on the ground: of the body, and the dark below the feet."""
-    limbs, _ = _ordered(person, stance)
-    a = _in_world(np.array([limb.a for limb in limbs]), stance)
-    b = _in_world(np.array([limb.b for limb in limbs]), stance)
-    every = np.concatenate([a, b])
-    every[:, 0] += every[:, 2] * SHADOW_M[0]
-    every[:, 1] += every[:, 2] * SHADOW_M[1]
-    every[:, 2] = 0.0
-    pixels, scale = camera.project(every)
-    count = len(limbs)
-    ra = np.array([limb.ra for limb in limbs]) * scale[:count] * 0.8
-    rb = np.array([limb.rb for limb in limbs]) * scale[count:] * 0.8
-    return list(capsules(pixels[:count], ra, pixels[count:], rb))
+    def outlines(self, camera: Camera) -> Points:
+        """Give the outlines (N, 16, 2) of the limbs as the camera sees them."""
+        return self._capsules(camera, self._ends, 1.0, (0.0, 0.0))
+
+    def shapes(self, camera: Camera) -> list[Shape]:
+        """Give what the camera sees, the farthest first."""
+        whole = self.outlines(camera)
+        # Light from the upper left: a paler, narrower core moved that way gives each limb its
+        # round.
+        core = self._capsules(camera, self._ends, 0.58, (-0.30, -0.16))
+        shapes = []
+        for number, limb in enumerate(self._limbs):
+            shapes.append(Shape(whole[number], shaded(limb.colour, 0.84)))
+            shapes.append(Shape(core[number], mixed(limb.colour, _SUN, 0.09)))
+        return shapes
+
+    def shadow(self, camera: Camera) -> Points:
+        """Give the outlines (N, 16, 2) that together are the shadow on the ground."""
+        ends = self._ends.copy()
+        ends[:, 0] += ends[:, 2] * SHADOW_M[0]
+        ends[:, 1] += ends[:, 2] * SHADOW_M[1]
+        ends[:, 2] = 0.0
+        return self._capsules(camera, ends, 0.8, (0.0, 0.0))
+
+    def _capsules(
+        self, camera: Camera, ends: Points, share: float, shift: tuple[float, float]
+    ) -> Points:
+        pixels, scale = camera.project(ends)
+        radii = self._radii * scale
+        half = len(self._limbs)
+        mean = (radii[:half] + radii[half:]) / 2
+        pixels += np.concatenate([mean, mean])[:, None] * np.array(shift)
+        radii *= share
+        return capsules(pixels[:half], radii[:half], pixels[half:], radii[half:])
 
 
 def hull(points: Points) -> Points:
