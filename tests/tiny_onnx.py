@@ -26,6 +26,11 @@ TO_THE_END = 2**63 - 1
 REACH = {"person": (2, 3), "vehicle": (3, 2)}
 # The longer side, in cells, of what belongs to a grid: the grids take turns by size.
 EXTENT_CELLS = (2.7, 5.6)
+# What a shadow leaves of the light, at least; what is darker is a thing.
+SHADOW_SHARE = 0.6
+HUE_WEIGHT = 2.0
+# Mean difference of a pixel that is more than noise.
+DIFFERENCE_MIN = 24.0
 PERSON_COLOUR = (40, 90, 220)
 VEHICLE_COLOUR = (200, 90, 30)
 
@@ -74,8 +79,15 @@ class GraphBuilder:
         return path
 
 
-def build_person_detector(path: Path, *, size: tuple[int, int] = (416, 416)) -> Path:
+def build_person_detector(
+    path: Path, *, size: tuple[int, int] = (416, 416), ground: Picture | None = None
+) -> Path:
     """Write a YOLOX-shaped detector of coloured things: fixed input [1, 3, H, W], BGR 0..255.
+
+    With `ground`, a picture of the empty place as the camera sees it, it finds what differs from
+    that picture instead: upright people and broad vehicles of the built-in street. Such a graph
+    holds its place's size and so cannot be rewritten; give a `size` of the place's shape, such as
+    (256, 416) for 16:9.
 
     Its graph is laid out as the published YOLOX export is: Focus by eight slices, a concatenation
     and a 3 x 3 convolution; three grids; Reshape with fixed shapes; one Transpose. So rewriting it
@@ -83,10 +95,14 @@ def build_person_detector(path: Path, *, size: tuple[int, int] = (416, 416)) -> 
     """
     height, width = size
     build = GraphBuilder()
-    colour = _colourfulness(build)
+    if ground is None:
+        colour = _colourfulness(build)
+        masks = [_channel(build, colour, number, of=2) for number in range(len(LABELS))]
+    else:
+        masks = [_difference(build, ground, size)] * len(LABELS)
     heads = []
     for stride in STRIDES:
-        head = _head(build, colour, stride)
+        head = _head(build, masks, stride, by_shape=ground is not None)
         heads.append(build.add("Reshape", head, build.constant([1, 7, -1], np.int64)))
     joined = build.add("Concat", *heads, axis=2)
     build.add("Transpose", joined, perm=[0, 2, 1], to="output")
@@ -126,11 +142,39 @@ def _colourfulness(build: GraphBuilder) -> str:
     return build.add("Clip", strength, build.constant(0.0), build.constant(1.0))
 
 
-def _head(build: GraphBuilder, colour: str, stride: int) -> str:
+def _difference(build: GraphBuilder, ground: Picture, size: tuple[int, int]) -> str:
+    """Give (1, 1, H / 2, W / 2): 0 where the picture is the empty place, 1 where it is not."""
+    height, width = size
+    scale = min(height / ground.shape[0], width / ground.shape[1])
+    inner = (round(ground.shape[1] * scale), round(ground.shape[0] * scale))
+    canvas = np.full((height, width, 3), 114, np.float32)
+    canvas[: inner[1], : inner[0]] = cv2.resize(ground, inner, interpolation=cv2.INTER_AREA)
+    empty = canvas.transpose(2, 0, 1)[None]
+    # A shadow darkens all colours alike. So: another hue, or brighter, or darker than a shadow.
+    length = np.sqrt((empty**2).sum(axis=1, keepdims=True)) + 1
+    turn = np.roll(np.eye(3, dtype=np.float32), 1, axis=1)
+    turned = build.add("Conv", "images", build.constant(turn[:, :, None, None]))
+    one = build.add("Mul", "images", build.constant(np.roll(empty, -1, axis=1) / length))
+    other = build.add("Mul", turned, build.constant(empty / length))
+    hue = build.add("Abs", build.add("Sub", one, other))
+    brighter = build.add("Relu", build.add("Sub", "images", build.constant(empty)))
+    darker = build.add("Relu", build.add("Sub", build.constant(SHADOW_SHARE * empty), "images"))
+    parts = build.add("Concat", hue, brighter, darker, axis=1)
+    # Averaged over four pixels and three colours.
+    weight = np.repeat([HUE_WEIGHT, 1.0, 1.0], 3)[None, :, None, None].repeat(2, 2).repeat(2, 3)
+    level = build.add(
+        "Conv", parts, build.constant(weight / 12), strides=[2, 2], kernel_shape=[2, 2]
+    )
+    above = build.add("Sub", level, build.constant(DIFFERENCE_MIN))
+    strength = build.add("Mul", above, build.constant(1 / 12))
+    return build.add("Clip", strength, build.constant(0.0), build.constant(1.0))
+
+
+def _head(build: GraphBuilder, masks: list[str], stride: int, *, by_shape: bool) -> str:
     """Give (1, 7, h, w): x, y offset in cells, log width, log height, objectness, two classes."""
     found = [
-        _found(build, _channel(build, colour, number, of=2), stride, REACH[label])
-        for number, label in enumerate(LABELS)
+        _found(build, mask, stride, label, by_shape=by_shape)
+        for mask, label in zip(masks, LABELS, strict=True)
     ]
     person, vehicle = found[0][4], found[1][4]
     lead = build.add("Sub", person, vehicle)
@@ -145,8 +189,9 @@ def _head(build: GraphBuilder, colour: str, stride: int) -> str:
     )
 
 
-def _found(build: GraphBuilder, colour: str, stride: int, reach: tuple[int, int]) -> list[str]:
-    """Give x, y offset, log width, log height and objectness of one colour, each (1, 1, h, w)."""
+def _found(build: GraphBuilder, mask: str, stride: int, label: str, *, by_shape: bool) -> list[str]:
+    """Give x, y offset, log width, log height and objectness of one class, each (1, 1, h, w)."""
+    reach = REACH[label]
     # Moments of the colour within each cell, in cells about its middle; then over all cells near.
     pixels = stride // 2
     at = (np.arange(pixels, dtype=np.float32) + 0.5) / pixels - 0.5
@@ -154,7 +199,7 @@ def _found(build: GraphBuilder, colour: str, stride: int, reach: tuple[int, int]
     across, down = one * at[None, :], one * at[:, None]
     kernels = np.stack([one, across, down, across**2, down**2])[:, None] / pixels**2
     cell = build.add(
-        "Conv", colour, build.constant(kernels), strides=[pixels, pixels],
+        "Conv", mask, build.constant(kernels), strides=[pixels, pixels],
         kernel_shape=[pixels, pixels],
     )  # fmt: skip
     columns, rows = (np.arange(-far, far + 1, dtype=np.float32) for far in reach)
@@ -179,8 +224,11 @@ def _found(build: GraphBuilder, colour: str, stride: int, reach: tuple[int, int]
         _below(build, longer, EXTENT_CELLS[1], 10.0),
         _below(build, build.add("Abs", mean_x), 0.7, 10.0),
         _below(build, build.add("Abs", mean_y), 0.7, 10.0),
-        _filled(build, mass, width, height),
+        _filled(build, mass, width, height, at_least=0.3 if by_shape else 0.55),
     ]
+    if by_shape:
+        upright = build.add("Sub", height, width)
+        signs.append((_above if label == "person" else _below)(build, upright, 0.3, 10.0))
     objectness = signs[0]
     for sign in signs[1:]:
         objectness = build.add("Mul", objectness, sign)
@@ -208,9 +256,9 @@ def _extent(build: GraphBuilder, square: str, mass: str, mean: str) -> str:
     return build.add("Sqrt", build.add("Mul", safe, build.constant(12.0)))
 
 
-def _filled(build: GraphBuilder, mass: str, width: str, height: str) -> str:
+def _filled(build: GraphBuilder, mass: str, width: str, height: str, *, at_least: float) -> str:
     area = build.add("Mul", width, height)
-    return _above(build, build.add("Div", mass, area), 0.55, 20.0)
+    return _above(build, build.add("Div", mass, area), at_least, 20.0)
 
 
 def _above(build: GraphBuilder, value: str, limit: float, steep: float) -> str:
