@@ -10,9 +10,7 @@ from vedette.runner import checkpoint
 
 @pytest.mark.parametrize("restart_pts", [None, -512, 0, 90_000])
 def test_a_position_comes_back_as_it_was(restart_pts: int | None) -> None:
-    position = Position(
-        number=7, pts=-3, start_pts=-512, restart_pts=restart_pts, restart_number=5
-    )
+    position = Position(number=7, pts=-3, start_pts=-512, restart_pts=restart_pts, restart_number=5)
 
     saved = checkpoint.from_bytes(checkpoint.to_bytes(checkpoint.position_state(position)))
 

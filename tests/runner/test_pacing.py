@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vedette.clock import ManualClock
 from vedette.domain.packet import LOOK_AT_ALL, Action, Packet
 from vedette.domain.stream import Position
-from vedette.runner.pacing import (
-    FinitePacer,
-    LivePacer,
-    Pacer,
-    export_position,
-    load_position,
-)
+from vedette.runner.checkpoint import position_from, position_state
+from vedette.runner.pacing import FinitePacer, LivePacer, Pacer
 
 MS = Fraction(1, 1000)
 FLUSH = Packet(
@@ -149,29 +143,10 @@ def test_resumed_at_any_look_it_wishes_the_same_later_ones(
     begin = data.draw(st.integers(0, sorted(times_ms).index(undisturbed[index])))
     position = Position(index, undisturbed[index], min(times_ms), None, 0)
 
-    again = load_position(export_position(position))
+    again = position_from(position_state(position))
     later = wishes(FinitePacer(fps, again), packets[begin:])
 
     assert later == undisturbed[index + 1 :]
-
-
-@given(
-    st.integers(0, 2**40),
-    st.integers(-(2**62), 2**62),
-    st.integers(-(2**62), 2**62),
-    st.none() | st.integers(-(2**62), 2**62),
-)
-def test_a_position_survives_as_plain_arrays(
-    number: int, pts: int, start_pts: int, restart_pts: int | None
-) -> None:
-    position = Position(number, pts, start_pts, restart_pts, 0 if restart_pts is None else number)
-
-    state = export_position(position)
-
-    assert all(
-        isinstance(array, np.ndarray) and array.dtype == np.int64 for array in state.values()
-    )
-    assert load_position(state) == position
 
 
 def live(fps: Fraction | None = None) -> tuple[LivePacer, ManualClock]:

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
-from vedette.domain.errors import ConfigError, SinkRefused, UsageError, VedetteError
+from vedette.domain.errors import ConfigError, SinkRefused, Stopped, UsageError, VedetteError
 
 DONE = 0
 CALLERS_MISTAKE = 2  # Also what the command line itself answers to an unknown option.
@@ -23,6 +23,8 @@ R = TypeVar("R")
 
 def exit_code(error: VedetteError) -> int:
     """Give the exit code that says who must act."""
+    if isinstance(error, Stopped):
+        return INTERRUPTED
     # A place that refuses was named by the caller, and a full disk is the operator's to empty.
     mendable = isinstance(error, UsageError | ConfigError | SinkRefused)
     return CALLERS_MISTAKE if mendable else ENGINES_FAULT

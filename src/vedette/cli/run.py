@@ -16,6 +16,7 @@ import typer
 from vedette.cli.exits import INTERRUPTED, tells_errors
 
 if TYPE_CHECKING:
+    from vedette.domain.stream import StreamFacts
     from vedette.runner.ledger import Limit
     from vedette.runner.pipeline import Pipeline
 
@@ -33,18 +34,22 @@ _SECONDS_OF = {"s": 1, "m": 60, "h": 3600}
 
 @tells_errors
 def run(
-    source: Annotated[str, typer.Argument(help="File, address or webcam to analyse.")],
+    source: Annotated[
+        str, typer.Argument(help="File, address or webcam to analyse.", metavar="SOURCE")
+    ],
     detector: Annotated[
         str,
         typer.Option(
-            help="auto, motion, an installed model's name (`vedette models`) or FILE.onnx."
+            help="auto, motion, an installed model's name (`vedette models list`) or FILE.onnx.",
+            metavar="NAME",
         ),
     ] = "auto",
     classes: Annotated[
         str | None, typer.Option(help="Only these, such as person,car.", metavar="LABELS")
     ] = None,
     confidence: Annotated[
-        float | None, typer.Option(help="From which a detection counts, 0 to 1.", min=0, max=1)
+        float | None,
+        typer.Option(help="From which a detection counts.", min=0, max=1, metavar="0..1"),
     ] = None,
     fps: Annotated[
         str | None,
@@ -72,7 +77,10 @@ def run(
     ] = None,
     limit: Annotated[
         str | None,
-        typer.Option(help="Stop after 10s (also m, h) of video or 300f (frames looked at)."),
+        typer.Option(
+            help="Stop after so much video (10s, 2m, 1h) or so many frames looked at (300f).",
+            metavar="10s|300f",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object.")
@@ -103,10 +111,14 @@ def run(
     bar = progress.make_progress(quiet=as_json and not sys.stderr.isatty())
     with wiring.Wiring(settings) as house:
         analysis = house.analysis(request, watch=bar.watch)
-        for note in analysis.notes:
-            bar.note(note)
+
+        def opened(facts: StreamFacts) -> None:
+            for note in analysis.notes:
+                bar.note(note)
+            bar.opened(facts)
+
         with bar, stopping_on_signals(analysis.pipeline):
-            report = analysis.carry_out(opened=bar.opened)
+            report = analysis.carry_out(opened=opened)
     truth = wiring.known_truth(source)
     if as_json:
         print(summary.as_json(report, request, analysis.detector_name))

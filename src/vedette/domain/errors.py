@@ -15,6 +15,7 @@ VedetteError
 │   ├── DetectorBusy      its queue is full; skip this frame
 │   ├── DetectorUnavailable no answer in time
 │   └── ModelUnreadable   the model file cannot be used
+├── Stopped               somebody stopped it before it began
 └── SinkError             where results go
     ├── SinkUnavailable   waiting may help
     └── SinkRefused       a place cannot be written
@@ -123,6 +124,10 @@ class DetectorUnavailable(DetectorError):
 
 class ModelUnreadable(DetectorError):
     """The model file cannot be used."""
+
+
+class Stopped(VedetteError):
+    """Somebody stopped it before it began."""
 
 
 class SinkError(VedetteError):

@@ -62,13 +62,16 @@ def closing_early(items: Iterator[T]) -> Iterator[Iterator[T]]:
 class Ahead(Generic[T]):
     """Runs an iterator in a thread of its own, at most `limit` items ahead of its reader.
 
-    Iterating gives the items and raises what the iterator raised; `close` ends the thread.
+    Iterating gives the items and raises what the iterator raised; `close` ends the thread, and so
+    does `stop` where one is given: the items then end early.
     """
 
-    def __init__(self, items: Iterator[T], *, limit: int, name: str) -> None:
+    def __init__(
+        self, items: Iterator[T], *, limit: int, name: str, stop: Stop | None = None
+    ) -> None:
         self._items = items
         self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(limit)
-        self._stop = Stop()
+        self._stop = stop or Stop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __iter__(self) -> Iterator[T]:

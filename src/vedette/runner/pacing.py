@@ -7,10 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from fractions import Fraction
 
-import numpy as np
-
 from vedette.clock import Clock
-from vedette.domain.detection import State
 from vedette.domain.packet import (
     FEED,
     FEED_LATE,
@@ -147,27 +144,3 @@ class LivePacer(Pacer):
 
     def _due(self, pts: int, time_base: Fraction) -> bool:
         return self._fps is None or pts * time_base * self._fps // 1 not in self._slots
-
-
-def export_position(position: Position) -> State:
-    """Give a position as plain arrays: all that a finite pacer has to remember."""
-    restart = -1 if position.restart_pts is None else position.restart_pts
-    return {
-        "position": np.array(
-            [
-                position.number,
-                position.pts,
-                position.start_pts,
-                position.restart_pts is not None,
-                restart,
-                position.restart_number,
-            ],
-            np.int64,
-        )
-    }
-
-
-def load_position(state: State) -> Position:
-    """Give the position that `export_position` wrote."""
-    number, pts, start_pts, restarts, restart_pts, restart_number = map(int, state["position"])
-    return Position(number, pts, start_pts, restart_pts if restarts else None, restart_number)

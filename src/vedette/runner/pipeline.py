@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vedette.analytics.scene import Analyzer
 from vedette.detectors.base import Detector
 from vedette.domain.detection import Detections, State
+from vedette.domain.errors import Stopped
 from vedette.domain.frame import Frame
 from vedette.domain.packet import Packet
 from vedette.domain.scene import Scene
@@ -98,17 +99,28 @@ class Pipeline:
         Raises:
             SourceError, BadInput: the source gives no pictures.
             SinkError: a result has nowhere to go.
+            Stopped: `stop` was called meanwhile.
         """
         if resume_from is not None:
             self._resumed_at = checkpoint.position_from(checkpoint.part_of(resume_from, "source"))
             self._analyzer.load_state(checkpoint.part_of(resume_from, "analyzer"))
             self._detector.load_state(checkpoint.part_of(resume_from, "detector"))
             self.ledger.load_state(checkpoint.part_of(resume_from, "ledger"))
-        self.facts = self._source.open(self._resumed_at)
+        self.facts = self._open_source()
         self._sinks.open(self.facts)
         self._decoder = self._source.decoder()
         self._pacer = self._pacer_for(self.facts, self._resumed_at)
         return self.facts
+
+    def _open_source(self) -> StreamFacts:
+        # In a thread of its own: a host that accepts and says nothing holds FFmpeg for as long as
+        # the open timeout allows, and nobody who presses Ctrl-C waits that long.
+        def opening() -> Generator[StreamFacts]:
+            yield self._source.open(self._resumed_at)
+
+        for facts in Ahead(opening(), limit=1, name="open", stop=self._stop):
+            return facts
+        raise Stopped("stopped before the source was open")
 
     def run(self) -> None:
         """Take the source's frames until it ends, the limit is reached, or `stop` is called."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
-from av.error import FFmpegError
+from av.error import ArgumentError, FFmpegError
 
 from vedette.clock import Clock
 from vedette.domain.errors import BadInput, VedetteError
@@ -48,9 +48,12 @@ class FileSource(ContainerSource):
     def _open_error(self, error: FFmpegError, waited_s: float) -> VedetteError:  # noqa: ARG002
         with self._path.open("rb") as file:
             begins_as_mp4 = file.read(8)[4:] == b"ftyp"
-        why = (
-            "an MP4 without its index: its recording was cut off"
-            if begins_as_mp4
-            else (error.strerror)
-        )
+        why = error.strerror
+        if begins_as_mp4:
+            why = "an MP4 without its index: its recording was cut off"
+        elif isinstance(error, ArgumentError):  # FFmpeg's word for a header it will not believe.
+            why = (
+                "its header is damaged, or tells of pictures larger than "
+                f"{self._settings.frame_pixels_max} pixels"
+            )
         return BadInput(f"{self._path}: is no video that can be read ({why})")
