@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pictures import ArrayFrame
 from tiny_onnx import Box, build_person_detector, people_picture
-
 from vedette.detectors.card import ModelCard
 from vedette.detectors.guess import card_for
 from vedette.detectors.onnx import OnnxDetector
@@ -31,7 +30,9 @@ def guessed_card(path: Path) -> ModelCard:
 
 
 def tiny_detector(folder: Path, **options: object) -> OnnxDetector:
-    path = build_person_detector(folder / "tiny.onnx")
+    path = folder / "tiny.onnx"
+    if not path.exists():
+        build_person_detector(path)
     settings: dict[str, object] = {"cache_dir": folder / "cache", "bytes_max": BYTES_MAX}
     return OnnxDetector(path, guessed_card(path), **(settings | options))
 
