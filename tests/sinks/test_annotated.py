@@ -16,7 +16,7 @@ from vedette.domain.frame import Frame
 from vedette.domain.scene import Counts, Scene
 from vedette.domain.zone import ScenePlan
 from vedette.sinks.annotated import AnnotatedSink, video_size
-from vedette.sinks.draw import TRACK_COLOURS
+from vedette.sinks.trails import TRACK_COLOURS
 
 NOTHING = Scene((), (), Counts())
 

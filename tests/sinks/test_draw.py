@@ -15,7 +15,8 @@ from vedette.domain.event import Event, EventType
 from vedette.domain.scene import Counts, ObjectCount, Scene, ZoneCount
 from vedette.domain.zone import Line, ScenePlan, Zone
 from vedette.sinks import ink
-from vedette.sinks.draw import TRACK_COLOURS, Painter, clock
+from vedette.sinks.draw import Painter, clock
+from vedette.sinks.trails import TRACK_COLOURS
 
 YARD = Zone("yard", ((0.5, 0.5), (0.95, 0.5), (0.95, 0.95), (0.5, 0.95)))
 GATE = Line("gate", (0.2, 0.9), (0.2, 0.4))

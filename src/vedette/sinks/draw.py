@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,17 +15,8 @@ from vedette.domain.zone import ScenePlan
 from vedette.sinks import ink
 from vedette.sinks.ink import Colour, Rect, hex_colour
 from vedette.sinks.places import ZONE_COLOURS, LineInk, ZoneInk
+from vedette.sinks.trails import Trails, track_colour
 
-# Twelve hues of like lightness, neighbours far apart, all bright enough for dark letters.
-TRACK_COLOURS = tuple(
-    map(
-        hex_colour,
-        (
-            "#2dd4bf", "#fbbf24", "#60a5fa", "#fb7185", "#a3e635", "#c4a1ff",
-            "#fb923c", "#38d9f5", "#f472b6", "#4ade80", "#93a5ff", "#fde047",
-        ),
-    )
-)  # fmt: skip
 LINE_COLOUR = hex_colour("#f8fafc")
 FLASH_COLOUR = hex_colour("#ffd84d")
 INK_DARK = hex_colour("#10151c")
@@ -34,9 +24,6 @@ INK_LIGHT = hex_colour("#f5f7fa")
 INK_DIM = hex_colour("#a9b4c2")
 UNSURE = hex_colour("#c9d1db")
 
-TRAIL_S = 2.0
-# A trail fades in so many steps; more are not seen.
-TRAIL_SHADES = 8
 # Long enough to be seen at normal speed, short enough to tell one crossing from the next.
 FLASH_S = 0.6
 # How strongly a zone is tinted with something in it, and with nothing.
@@ -80,7 +67,7 @@ class Painter:
             for index, zone in enumerate(plan.zones)
         ]
         self._lines = [LineInk(line, width, height) for line in plan.lines]
-        self._trails: dict[int, deque[tuple[float, float, float]]] = {}
+        self._trails = Trails(self._unit)
         self._flashes: dict[str, float] = {}
 
     def draw(self, picture: Pixels, frame: Frame, scene: Scene) -> None:
@@ -93,13 +80,14 @@ class Painter:
         """
         scale = (self._width / frame.width, self._height / frame.height)
         boxes = [self._box(found, scale) for found in scene.objects]
-        self._remember(frame.pts_s, scene, boxes)
+        self._trails.remember(frame.pts_s, scene.objects, boxes)
+        self._remember(frame.pts_s, scene)
         taken: list[Rect] = [(0, 0, self._width, self._header_px)]
         for zone in self._zones:
             self._draw_zone(picture, zone, scene)
         for line in self._lines:
             self._draw_line(picture, line, self._flash(f"line {line.name}", frame.pts_s))
-        self._draw_trails(picture, frame.pts_s)
+        self._trails.draw(picture, frame.pts_s)
         # What is nearer to the camera stands lower, and is drawn over what is behind it.
         order = sorted(range(len(boxes)), key=lambda index: boxes[index][3])
         for index in order:
@@ -140,26 +128,7 @@ class Painter:
         x1, y1, x2, y2 = (min(max(side, -PX_MAX), PX_MAX) for side in found.xyxy_px)
         return x1 * scale[0], y1 * scale[1], x2 * scale[0], y2 * scale[1]
 
-    def _remember(self, now_s: float, scene: Scene, boxes: Sequence[Rect]) -> None:
-        for found, (left, top, right, bottom) in zip(scene.objects, boxes, strict=True):
-            if found.track_id is None:
-                continue
-            trail = self._trails.setdefault(found.track_id, deque(maxlen=64))
-            x, y = (left + right) / 2, bottom
-            if trail:
-                _, last_x, last_y = trail[-1]
-                moved_px = math.hypot(x - last_x, y - last_y)
-                if moved_px < 4 * self._unit:  # A box trembles by a pixel or two; a trail must not.
-                    continue
-                if moved_px > max(right - left, bottom - top, 20 * self._unit):
-                    trail.clear()  # It was somewhere else; nothing walked along here.
-            trail.append((now_s, x, y))
-        for track_id, trail in list(self._trails.items()):
-            # A clock that went back leaves times ahead of now; they are as stale as old ones.
-            while trail and not 0 <= now_s - trail[0][0] <= TRAIL_S:
-                trail.popleft()
-            if not trail:
-                del self._trails[track_id]
+    def _remember(self, now_s: float, scene: Scene) -> None:
         for event in scene.events:
             if event.type is EventType.LINE_CROSSED:
                 self._flashes[f"line {event.place}"] = now_s
@@ -197,24 +166,6 @@ class Painter:
             for x, y in line.path:
                 ink.disc(picture, x, y, thick / 2 + 2 * self._unit + more / 2, paint)
 
-    def _draw_trails(self, picture: Pixels, now_s: float) -> None:
-        for track_id, trail in self._trails.items():
-            colour = _track_colour(track_id)
-            points = _smoothed(list(trail))
-            step = -(-len(points) // TRAIL_SHADES)
-            for first in range(0, len(points) - 1, step):
-                part = points[first : first + step + 1]
-                at_s, x, y = part[-1]
-                fresh = 1 - (now_s - at_s) / TRAIL_S
-                # Mixed with a pixel below it, a stroke looks translucent and costs no copy.
-                column = min(max(round(x), 0), self._width - 1)
-                row = min(max(round(y), 0), self._height - 1)
-                blue, green, red = picture[row, column].tolist()
-                paint = ink.mixed((blue, green, red), colour, 0.1 + 0.75 * fresh)
-                thick = self._unit * (1 + 2.4 * fresh)
-                path = np.array(part)[:, 1:]
-                ink.stroke(picture, path, colour=paint, thickness_px=thick)
-
     def _draw_box(self, picture: Pixels, found: SceneObject, box: Rect) -> None:
         # A fine line between two pixels would be spread over both, and look dull.
         left, top, right, bottom = (float(round(side)) for side in box)
@@ -222,7 +173,7 @@ class Painter:
         if found.track_id is None:
             ink.stroke(picture, outline, colour=UNSURE, thickness_px=1, closed=True)
             return
-        colour = _track_colour(found.track_id)
+        colour = track_colour(found.track_id)
         thin = self._unit * 1.5
         # A soft dark rim lifts the colour off a bright ground.
         rim = thin / 2 + 1.5
@@ -252,7 +203,7 @@ class Painter:
             _Word(ink.fitted(found.label, self._width / 3, self._text_px, BOLD), INK_DARK, BOLD),
             _Word(str(found.track_id), INK_DARK, BOLD),
         ]
-        colour = _track_colour(found.track_id)
+        colour = track_colour(found.track_id)
         small = _Word(f"{found.confidence * 100:.0f}%", ink.mixed(colour, INK_DARK, 0.72))
         width = self._words_width(words) + self._pad + self._small_width(small) + 2 * self._pad
         left, top, right, bottom = box
@@ -399,24 +350,6 @@ class Painter:
 
 # Directions of the sides of a box, clockwise from the top.
 _SIDES = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], dtype=np.float64)
-
-
-def _smoothed(trail: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
-    """Give the trail without the up and down of each step; its ends stay."""
-    return [
-        trail[0],
-        *(
-            (at_s, (x0 + 2 * x + x1) / 4, (y0 + 2 * y + y1) / 4)
-            for (_, x0, y0), (at_s, x, y), (_, x1, y1) in zip(
-                trail, trail[1:], trail[2:], strict=False
-            )
-        ),
-        *trail[-1:],
-    ]
-
-
-def _track_colour(track_id: int) -> Colour:
-    return TRACK_COLOURS[track_id % len(TRACK_COLOURS)]
 
 
 def _overlap(one: Rect, other: Rect) -> float:
