@@ -77,6 +77,7 @@ class Look:
         beside: bool (H, W): shows something else than the background.
         changed: bool (H, W): likewise, and not one of the things that stood there before.
         near_rival: bool (H, W): looks like the rival.
+        flicker: uint8 (H, W): by how much luma differs from the look before.
         dt_s: Media seconds since the look before.
         jumped: The whole picture changed at once.
     """
@@ -88,6 +89,7 @@ class Look:
     beside: Mask
     changed: Mask
     near_rival: Mask
+    flicker: Uint8
     dt_s: float
     jumped: bool
 
@@ -129,7 +131,12 @@ class Background:
         jumped = bool(share > JUMP_SHARE and share - float(self._ages[1]) > JUMP_RISE)
         self._ages[1] = share
         changed = beside & ~(near_rival & self._known)
-        return Look(picture, background, distance, limit, beside, changed, near_rival, dt_s, jumped)
+        luma = np.ascontiguousarray(picture[:, :, 0])
+        flicker = np.asarray(cv2.absdiff(luma, self._before), np.uint8)
+        self._before = luma
+        return Look(
+            picture, background, distance, limit, beside, changed, near_rival, flicker, dt_s, jumped
+        )
 
     def learn(self, look: Look, moving: Mask, gone: Mask) -> None:
         """Take a look into the memory.
@@ -143,8 +150,11 @@ class Background:
         # A young background is the plain mean of what it saw, an old one follows slowly.
         rate = max(1 - math.exp(-look.dt_s / FOLLOW_S), look.dt_s / max(self.learned_s, 1e-6))
         _accumulate(look.picture, self._mean, rate, ~(look.beside | moving))
+        off = cv2.absdiff(look.picture[:, :, 0], look.background[:, :, 0])
+        # What merely stands there, however different from the background, is no noise.
+        off = np.where(look.beside, np.minimum(off, look.flicker), off)
         _accumulate(
-            np.minimum(self._unrest(look), LIMIT_MAX // 2), self._noise,
+            np.minimum(off, LIMIT_MAX // 2).astype(np.uint8), self._noise,
             1 - math.exp(-look.dt_s / NOISE_S), ~moving,
         )  # fmt: skip
         self._support_s += np.float32(look.dt_s) * ~look.beside
@@ -153,17 +163,6 @@ class Background:
         if gone.any():
             self._mean[gone] = look.picture[gone]
             self._support_s[gone] = LEARN_S
-
-    def _unrest(self, look: Look) -> Uint8:
-        """Give by how much each pixel's luma is off: noise, or flicker where it is beside itself.
-
-        What merely stands there, however different from the background, does not flicker.
-        """
-        luma = np.ascontiguousarray(look.picture[:, :, 0])
-        off = cv2.absdiff(luma, np.ascontiguousarray(look.background[:, :, 0]))
-        flicker = cv2.absdiff(luma, self._before)
-        self._before = luma
-        return np.where(look.beside, np.minimum(off, flicker), off).astype(np.uint8)
 
     def _learn_rival(self, look: Look) -> None:
         dt = np.float32(look.dt_s)

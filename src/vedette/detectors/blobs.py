@@ -45,9 +45,11 @@ SAME_STRUCTURE = 0.9
 STRUCTURE_MIN = 6.0
 # How far a camera may have moved, or its focus breathed.
 SHIFT_MAX_PX = 2
-# A ghost has its outline in the background, not in the picture: so much stronger, levels per pixel.
+# A ghost has its outline in the background, not in the picture: so much stronger, and at least so
+# many levels per pixel. And it keeps still: its levels differ by no more from look to look.
 GHOST_TIMES = 1.5
 GHOST_EDGE_MIN = 8.0
+GHOST_FLICKER_MAX = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +109,7 @@ def _pieces(look: Look, solid: Mask) -> Iterator[tuple[Blob, Mask]]:
         if np.count_nonzero(over > STRONG_TIMES) < STRONG_MIN_PX:
             continue
         xyxy = (x, y, x + width, y + height)
-        if _same_structure(look, xyxy):
+        if _same_structure(look, xyxy, labels, int(label)):
             continue
         ghost = _is_ghost(look, xyxy, labels, int(label))
         yield Blob(xyxy, area, float(over.mean()), ghost), mask
@@ -147,25 +149,35 @@ def _wider(box: Box, shape: tuple[int, ...], by: int = 1) -> tuple[slice, slice]
     )
 
 
-def _same_structure(look: Look, box: Box) -> bool:
+def _same_structure(look: Look, box: Box, labels: Int32, label: int) -> bool:
     """Tell whether the background is still there: only its light changed, or the camera moved."""
     x1, y1, x2, y2 = box
     height, width = look.changed.shape
     if x2 - x1 > width // 2 or y2 - y1 > height // 2:
         return False
-    part = _wider(box, look.changed.shape)
-    now = look.picture[part][:, :, 0]
-    part = _wider(box, look.changed.shape, by=1 + SHIFT_MAX_PX)
-    then = look.background[part][:, :, 0]
-    if min(now.std(), then.std()) < STRUCTURE_MIN:
+    part = _wider(box, look.changed.shape, by=SHIFT_MAX_PX)
+    now = np.ascontiguousarray(look.picture[part][:, :, 0])
+    # With a rim: what tells structure are edges, and those lie where the change ends.
+    reach = np.ones((2 * SHIFT_MAX_PX + 1,) * 2, np.uint8)
+    mask = np.asarray(cv2.dilate((labels[part] == label).view(np.uint8), reach), np.uint8)
+    part = _wider(box, look.changed.shape, by=2 * SHIFT_MAX_PX)
+    then = np.ascontiguousarray(look.background[part][:, :, 0])
+    there = mask != 0
+    if now[there].std() < STRUCTURE_MIN or then.std() < STRUCTURE_MIN:
         return False
-    likeness = cv2.matchTemplate(np.ascontiguousarray(then), now, cv2.TM_CCOEFF_NORMED)
-    return float(likeness.max()) > SAME_STRUCTURE
+    # The whole box is a fast first look; the mask keeps what stands beside the change out.
+    if cv2.matchTemplate(then, now, cv2.TM_CCOEFF_NORMED).max() < SAME_STRUCTURE - 0.1:
+        return False
+    likeness = cv2.matchTemplate(then, now, cv2.TM_CCOEFF_NORMED, mask=mask)
+    best = float(likeness[np.isfinite(likeness)].max(initial=0))
+    return SAME_STRUCTURE < best <= 1.01
 
 
 def _is_ghost(look: Look, box: Box, labels: Int32, label: int) -> bool:
     """Tell whether a thing's outline stands in the background instead of the picture."""
     part = _wider(box, look.changed.shape)
+    if look.flicker[part][labels[part] == label].mean() > GHOST_FLICKER_MAX:
+        return False
     outline = _steepness((labels[part] == label).view(np.uint8)) != 0
     then = _steepness(look.background[part][:, :, 0])[outline].mean()
     now = _steepness(look.picture[part][:, :, 0])[outline].mean()

@@ -1,0 +1,1 @@
+"""How right the answers are, on pictures and clips whose truth is written down."""

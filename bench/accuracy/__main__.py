@@ -1,0 +1,37 @@
+"""`make bench-accuracy`: measured on the folder that VEDETTE_DATA names, else left out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from bench.report import publish
+
+NEEDED = ("annotations/coco.json", "images/coco", "models/yolox_nano.onnx", "videos")
+
+
+def main() -> None:
+    """Measure pictures and clips, or the part that is named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", choices=["images", "clips", []], default=[])
+    chosen = parser.parse_args()
+    named = os.environ.get("VEDETTE_DATA")
+    missing = [one for one in NEEDED if not (Path(named or ".") / one).exists()]
+    if not named or missing:
+        why = f"{named} lacks {', '.join(missing)}" if named else "VEDETTE_DATA is not set"
+        print(f"accuracy: left out, {why} (docs/reference/benchmarks.md says what it takes)")
+        return
+    from bench.accuracy.clips import clip_rows
+    from bench.accuracy.images import image_rows
+
+    rows = []
+    if not chosen.only or "images" in chosen.only:
+        rows += image_rows(Path(named))
+    if not chosen.only or "clips" in chosen.only:
+        rows += clip_rows(Path(named))
+    publish("accuracy", rows)
+
+
+if __name__ == "__main__":
+    main()
