@@ -119,7 +119,7 @@ def test_trail_follows_the_feet_and_fades() -> None:
 
     assert strength[150] < strength[250] < strength[340]
     assert (picture[60:] == 90).all()
-    assert painter._trails == {}
+    assert len(painter._trails) == 0
 
 
 def test_names_do_not_cover_each_other_where_there_is_room() -> None:
