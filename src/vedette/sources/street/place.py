@@ -27,7 +27,7 @@ DOOR_WIDTH_M = 1.1
 DOOR_HEIGHT_M = 2.3
 
 # Towards the upper left behind the camera stands a veiled sun: metres of shadow per metre height.
-SHADOW_M = (0.62, 0.34)
+SHADOW_M = (0.36, 0.30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def paint_props(place: Place, camera: Camera, rng: np.random.Generator) -> list[
 
 def _tree(easel: _Easel, tree: Tree, rng: np.random.Generator) -> None:
     x, y, top = tree.x_m, tree.y_m, tree.height_m
-    easel.post(x, y, (0.0, 3.4), 0.12, _BARK)
+    easel.post(x, y, (0.0, 3.4), 0.08, _BARK)
     for side in (-0.7, 0.5):
         (low, high), scale = easel.at((x, y, 2.8), (x + side, y, 4.4))
         outline = capsules(
