@@ -38,6 +38,9 @@ class Trails:
         self._unit = unit
         self._trails: dict[int, deque[tuple[float, float, float]]] = {}
 
+    def __len__(self) -> int:
+        return len(self._trails)
+
     def remember(self, now_s: float, objects: Sequence[SceneObject], boxes: Sequence[Rect]) -> None:
         """Note where the tracks stand now, and forget what is old."""
         for found, (left, top, right, bottom) in zip(objects, boxes, strict=True):
