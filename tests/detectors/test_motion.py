@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 
 import cv2
@@ -38,13 +39,16 @@ def street(seed: int = 7) -> Pixels:
     return cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
 
 
-NOISE = np.random.default_rng(1).normal(0, 1, (HEIGHT, WIDTH, 3)).astype(np.float32)
+@functools.cache
+def noise_fields(sigma: float) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.normal(0, sigma, (HEIGHT, WIDTH, 3)).astype(np.int16) for _ in range(8)]
 
 
 def noisy(bgr: Pixels, number: int, sigma: float = 4.0) -> Pixels:
-    """Add a camera's noise, another for every number."""
-    rolled = np.roll(NOISE, 7919 * (number + 1))
-    return np.clip(bgr + np.float32(sigma) * rolled, 0, 255).astype(np.uint8)
+    """Add a camera's noise, another from picture to picture."""
+    fields = noise_fields(sigma)
+    return cv2.add(bgr, fields[number % len(fields)], dtype=cv2.CV_8U)
 
 
 def with_box(bgr: Pixels, x: float, y: float, w: int = 40, h: int = 90) -> Pixels:
@@ -127,16 +131,15 @@ def test_light_switched_on_is_learned_anew_and_reported_as_nothing() -> None:
     assert len(after) == 1
 
 
-def test_a_camera_that_changes_its_exposure_reports_nothing_and_still_sees() -> None:
+def test_a_camera_that_changes_its_exposure_reports_no_more_and_no_less_than_before() -> None:
     detector, ground = MotionDetector(), street()
     for n in range(80):
+        picture = ground if n < 30 else with_box(ground, 300, 150)
         gain = 1.0 if n < 40 else 0.7
-        dimmed = noisy((ground * gain).astype(np.uint8), n)
 
-        assert len(found(detector, dimmed, n, 10)) == 0
+        boxes = found(detector, noisy((picture * gain).astype(np.uint8), n), n, 10)
 
-    picture = (with_box(ground, 300, 150) * 0.7).astype(np.uint8)
-    assert len(found(detector, noisy(picture, 80), 80, 10)) == 1
+        assert len(boxes) == (n >= 30)
 
 
 def test_a_trembling_camera_reports_nothing() -> None:
@@ -154,14 +157,14 @@ def test_a_thing_that_stops_is_reported_for_half_a_minute_and_forgotten_after_mi
     detector, ground = MotionDetector(), street()
     parked = with_box(ground, 250, 120)
     seen_at_s = []
-    for n in range(round(160 * fps)):
+    for n in range(round(110 * fps)):
         second = n / fps
         picture = parked if second >= 20 else ground
         if len(found(detector, noisy(picture, n), n, fps)):
             seen_at_s.append(second)
 
     assert [20 + n / fps for n in range(round(30 * fps))] == seen_at_s[: round(30 * fps)]
-    assert seen_at_s[-1] < 20 + 120
+    assert seen_at_s[-1] < 20 + 75
 
 
 def test_a_street_that_a_parked_car_uncovers_is_known_at_once() -> None:

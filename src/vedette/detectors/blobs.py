@@ -25,6 +25,8 @@ STRONG_MIN_PX = 6
 # A shadow or a reflection changes the light by such a factor and keeps the hue (up to some levels).
 LIGHT_MIN, LIGHT_MAX = 0.45, 1.15
 LIGHT_CHROMA_MAX = 4.0
+# The more colour a surface has, the more of it the colour of the light changes.
+LIGHT_CHROMA_SHARE = 0.08
 
 # Pieces that stand over each other belong together (head, trunk and legs): of like width (the
 # narrower against the wider), most of the narrower one's width common, and the gap no higher than
@@ -136,7 +138,8 @@ def _light(look: Look, changed: Mask) -> Mask:
     ratio = now[:, 0] / np.maximum(then[:, 0], np.float32(1))
     # Chroma shrinks towards grey (128) with the light.
     hue = np.abs((now[:, 1:] - 128) - (then[:, 1:] - 128) * ratio[:, None])
-    same_hue = np.maximum(hue[:, 0], hue[:, 1]) < LIGHT_CHROMA_MAX
+    colour = np.abs(then[:, 1:] - 128) * np.float32(LIGHT_CHROMA_SHARE)
+    same_hue = (hue < LIGHT_CHROMA_MAX + colour).all(axis=1)
     light.ravel()[at[same_hue & (ratio > LIGHT_MIN) & (ratio < LIGHT_MAX)]] = True
     return light
 
