@@ -137,15 +137,16 @@ def in_order(
         return
 
     room = threading.Semaphore(in_flight)
+    left = Stop()
 
     def submitted() -> Iterator[tuple[Frame, Future[list[Detections]]]]:
         for frame in frames:
             while not room.acquire(timeout=STOP_LOOK_S):
-                if stop.is_set:
+                if stop.is_set or left.is_set:
                     return
             yield frame, executor.submit(detector.detect, [frame])
 
-    with closing(Ahead(submitted(), limit=in_flight, name="decode")) as ahead:
+    with closing(Ahead(submitted(), limit=in_flight, name="decode", stop=left)) as ahead:
         for frame, future in ahead:
             if stop.is_set:
                 return
