@@ -5,6 +5,7 @@ Engines are imported where they are made, so that nobody pays for one that is no
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import threading
@@ -353,10 +354,18 @@ def read_scene(path: Path | None) -> ScenePlan:
     return parse_scene(text, str(path))
 
 
-def known_truth(address: str) -> StreetTruth | None:
-    """Give what the built-in scene holds; None for everything else. For the summary alone."""
+def known_truth(address: str, plan: ScenePlan) -> StreetTruth | None:
+    """Give what the built-in scene holds; None for everything else. For the summary alone.
+
+    What happens in its places is told only where `plan` is the scene's own.
+    """
     if not address.startswith("synthetic:"):
         return None
+    from vedette.analytics.scene_file import parse_scene
     from vedette.sources import synthetic
+    from vedette.sources.street.plan import scene_plan_text
 
-    return synthetic.truth(address)
+    known = synthetic.truth(address)
+    if plan != parse_scene(scene_plan_text(), "the built-in scene"):
+        return dataclasses.replace(known, zones={}, lines={})
+    return known

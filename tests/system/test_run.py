@@ -205,6 +205,20 @@ def test_a_detector_that_is_too_slow_for_a_live_camera_is_never_behind(
     assert max(ages) < 3  # A queue would have grown to the length of the run.
 
 
+def test_the_summary_ends_with_the_truth_and_what_to_try_next(tmp_path: Path) -> None:
+    scene = Path(__file__).parents[2] / "examples" / "street.yaml"
+    known = truth(STREET)
+
+    told = vedette("run", STREET, "--fps", "5", "--scene", scene, cache_dir=tmp_path / "cache")
+    without = vedette("run", STREET, "--fps", "5", cache_dir=tmp_path / "cache")
+
+    held = told.out.split("what the built-in scene really held:")[1].splitlines()
+    assert held[1].strip().startswith(f"{len(known.objects)} moving objects (3 people, 1 vehicle")
+    assert f"zone crossing: {known.zones['crossing']} entered" in held[2]
+    assert "run YOUR.mp4" in told.out.splitlines()[-1]
+    assert "zone" not in without.out  # Its places mean nothing where nobody asked for them.
+
+
 @pytest.mark.timeout(240)
 def test_the_built_in_scene_is_counted_right_and_so_is_its_transcoded_copy(tmp_path: Path) -> None:
     address = BUILT_IN.format(seed=1)

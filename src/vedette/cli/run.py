@@ -119,7 +119,7 @@ def run(
 
         with bar, stopping_on_signals(analysis.pipeline):
             report = analysis.carry_out(opened=opened)
-    truth = wiring.known_truth(source)
+    truth = wiring.known_truth(source, request.plan)
     if as_json:
         print(summary.as_json(report, request, analysis.detector_name))
     else:

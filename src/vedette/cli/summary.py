@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vedette.cli.wording import clock_text
@@ -82,7 +86,7 @@ def as_text(
     lines += _objects(report)
     lines += _places(report)
     if truth is not None:
-        lines += ["", f"  known truth of the built-in scene: {truth_text(truth)}"]
+        lines += ["", "  what the built-in scene really held:", *_truth(truth)]
     outputs = outputs_of(request)
     if outputs:
         lines.append("")
@@ -90,7 +94,17 @@ def as_text(
             dropped = report.dropped.get(target, 0)
             less = f" ({dropped} pictures left out to stay live)" if dropped else ""
             lines.append(f"  {name:<12} {target}{less}")
+    if truth is not None:
+        lines += ["", f"Next, your own: {_program()} run YOUR.mp4 --annotated seen.mp4"]
     return "\n".join(lines)
+
+
+def _program() -> str:
+    """Give the command as the person reached it: a path, or `vedette` where it is on the PATH."""
+    called = Path(sys.argv[0])
+    if called.name != "vedette" or shutil.which("vedette"):
+        return "vedette"
+    return os.path.relpath(called)
 
 
 def _headline(report: RunReport) -> str:
@@ -133,10 +147,12 @@ def _places(report: RunReport) -> list[str]:
     return ["", *rows] if rows else []
 
 
-def truth_text(truth: StreetTruth) -> str:
-    """Give what the built-in scene really held."""
+def _truth(truth: StreetTruth) -> list[str]:
     total = truth.people + truth.vehicles
-    return (
-        f"{total} moving objects ({truth.people} people, {truth.vehicles} vehicles), "
+    told = (
+        f"  {total} moving objects ({truth.people} people, {truth.vehicles} vehicles), "
         f"{truth.most_at_once} at most at once"
     )
+    places = [f"zone {name}: {entered} entered" for name, entered in truth.zones.items()]
+    places += [f"line {name}: {into} in, {out} out" for name, (into, out) in truth.lines.items()]
+    return [told, f"  {'; '.join(places)}"] if places else [told]
