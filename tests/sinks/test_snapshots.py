@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import cv2
@@ -100,6 +101,24 @@ def test_number_of_snapshots_is_bounded(tmp_path: Path, caplog: pytest.LogCaptur
     assert len(caplog.records) == 1
 
 
+def test_live_source_gets_a_snapshot_of_every_track_however_many(tmp_path: Path) -> None:
+    sink = opened(tmp_path / "seen", live=True, tracks_max=2)
+    seen = tmp_path / "seen"
+
+    # The ends of these tracks are never told: their frames were dropped to stay live.
+    for number, track_id in enumerate([1, 2, 1, 3]):
+        sink.write(ArrayFrame(PICTURE, number=number), scene_of(one_object(track_id=track_id)))
+    left_first = [path.name for path in seen.glob("*.jpg")]
+    for track_id in range(4, 12):
+        sink.write(ArrayFrame(PICTURE), scene_of(one_object(track_id=track_id)))
+    held = len(sink._best)
+    sink.finish()
+
+    assert left_first == ["person-002-00000.1s.jpg"]
+    assert held == 2
+    assert len(names(seen)) == 11
+
+
 def test_label_by_the_last_vote_names_the_file(tmp_path: Path) -> None:
     sink = opened(tmp_path / "seen")
 
@@ -119,6 +138,37 @@ def test_folder_that_is_there_keeps_what_is_in_it(tmp_path: Path) -> None:
     sink.finish()
 
     assert names(tmp_path / "seen") == ["mine.txt", "person-001-00000.0s.jpg"]
+
+
+def test_folder_that_is_there_may_be_a_mount_point(tmp_path: Path) -> None:
+    (tmp_path / "seen").mkdir()
+
+    sink = opened(tmp_path / "seen")
+    beside, inside = names(tmp_path), len(names(tmp_path / "seen"))
+    sink.discard()
+
+    # Nothing is renamed into it from outside, which would be another file system.
+    assert (beside, inside) == (["seen"], 1)
+    assert names(tmp_path / "seen") == []
+
+
+def test_root_folder_is_taken_or_refused_like_any_other() -> None:
+    sink = SnapshotSink(Path("/"))
+    with contextlib.suppress(SinkRefused):
+        sink.open(stream_facts())
+    sink.discard()
+
+
+def test_rest_of_a_killed_run_with_the_same_process_id_does_not_stand_in_the_way(
+    tmp_path: Path,
+) -> None:
+    opened(tmp_path / "seen")  # Never finished.
+
+    sink = opened(tmp_path / "seen")
+    sink.write(ArrayFrame(PICTURE), scene_of(one_object()))
+    sink.finish()
+
+    assert names(tmp_path / "seen") == ["person-001-00000.0s.jpg"]
 
 
 def test_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import math
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -52,25 +53,28 @@ class _Best:
 class SnapshotSink(Sink):
     """Keeps the best picture of each track in a hidden folder until it may appear.
 
-    A finite source's snapshots appear together at the end; a live source's when its track ends. A
-    folder that is there already is added to; only files of the same name are replaced.
+    A finite source's snapshots appear together at the end: those of the first `tracks_max` tracks.
+    A live source's appear as each track ends, without end: only that many are followed at once, and
+    beyond it the one that was not seen for longest appears before its time. A folder that is there
+    already is added to; only files of the same name are replaced.
     """
 
     name = "snapshots"
+    slow = True
 
     def __init__(self, folder: Path, *, tracks_max: int = 1000) -> None:
         """Plan a folder; nothing is touched before `open`.
 
         Args:
             folder: Where the JPEGs shall lie; it is made, its parent is not.
-            tracks_max: Later tracks get no snapshot, and a line in the log says so.
+            tracks_max: Tracks held at once. Of a finite source, later ones get no snapshot, and a
+                line in the log says so.
         """
         self.target = str(folder)
         self._folder = folder
         self._tracks_max = tracks_max
         self._part: Path | None = None
         self._best: dict[int, _Best] = {}
-        self._ended: set[int] = set()
         self._told_full = False
 
     def open(self, facts: StreamFacts) -> None:
@@ -85,15 +89,16 @@ class SnapshotSink(Sink):
                 )
             if target.is_dir() and not os.access(target, os.W_OK):
                 raise SinkRefused(f"{self._folder}: is write-protected; name another folder")
-            part = target.with_name(f".{target.name}.{os.getpid()}.part")
-            part.mkdir()
+            # The last step is a rename: it must not leave the file system, nor a mount point.
+            beside = target if target.is_dir() else target.parent
+            part = Path(tempfile.mkdtemp(prefix=".snapshots-", suffix=".part", dir=beside))
         except OSError as error:
             raise refusal(self._folder, error) from error
         self._target, self._part = target, part
 
     def write(self, frame: Frame, scene: Scene) -> None:
         for found in scene.objects:
-            if found.track_id is not None and found.track_id not in self._ended:
+            if found.track_id is not None:
                 self._look(frame, found, found.track_id)
         if self._live:
             for event in scene.events:
@@ -116,18 +121,20 @@ class SnapshotSink(Sink):
             shutil.rmtree(part, ignore_errors=True)
 
     def _look(self, frame: Frame, found: SceneObject, track_id: int) -> None:
-        best = self._best.get(track_id)
+        # Taken out and put back: the first in the order is the one not seen for longest.
+        best = self._best.pop(track_id, None)
+        if best is None and len(self._best) >= self._tracks_max:
+            if not self._live:
+                self._tell_full()
+                return
+            self._release(next(iter(self._best)))
         worth = _worth(frame, found)
-        if best is None and len(self._best) + len(self._ended) >= self._tracks_max:
-            self._tell_full()
-            self._ended.add(track_id)
-            return
         if best is None or worth > best.worth * BETTER:
-            self._best[track_id] = _Best(worth, found.label, frame.pts_s)
+            best = _Best(worth, found.label, frame.pts_s)
             with self._place():
                 self._file(track_id).write_bytes(_portrait(frame, found))
-        elif best.label != found.label:  # The track's vote changed; its file is named after it.
-            self._best[track_id] = _Best(best.worth, found.label, best.pts_s)
+        # The file is named after the track's last vote.
+        self._best[track_id] = replace(best, label=found.label)
 
     def _tell_full(self) -> None:
         if not self._told_full:
@@ -140,7 +147,6 @@ class SnapshotSink(Sink):
         best = self._best.pop(track_id, None)
         if best is None:
             return
-        self._ended.add(track_id)
         with self._place():
             self._target.mkdir(exist_ok=True)
             self._file(track_id).replace(
