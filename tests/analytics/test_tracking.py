@@ -292,3 +292,15 @@ def test_two_moving_blobs_that_merge_and_part_are_two() -> None:
         looks.append((k * 0.04, boxes))
 
     assert watch(analyzer(), looks)[-1].counts.objects["moving"].distinct == 2
+
+
+def test_one_strong_look_and_weak_ones_after_it_are_nobody() -> None:
+    """A flicker that a detector keeps half believing in."""
+    looks = [
+        (number / 10, [Box(300, 300, confidence=0.6 if number == 0 else 0.3)])
+        for number in range(20)
+    ]
+
+    scenes = watch(analyzer(), looks)
+
+    assert scenes[-1].counts.objects == {}

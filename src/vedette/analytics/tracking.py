@@ -25,7 +25,8 @@ class Tuning:
         weak_confidence: Detections below this are ignored; from here to the user's confidence
             they only go on with tracks.
         confirm_s: An object younger than this is not counted: detectors and motion flicker.
-        confirm_looks: Nor one seen fewer times, or in less than half of the looks since it began.
+        confirm_looks: Nor one seen fewer times, or in less than half of the looks since it began,
+            or begun strong and only weak ever since.
         doubt_s: A track not yet confirmed is forgotten when unseen for longer (ByteTrack: for
             one frame).
         lost_s: A confirmed track is kept this long while unseen. ByteTrack's 30 frames make 1 s;
@@ -150,7 +151,8 @@ class Tracker:
         rows = row_of[at]
         changed, old_label = labels.vote(table, rows, found.label[at], found.confidence[at])
         counted = table["id"][changed] > 0
-        confirmed = self._confirm(now_s, rows)
+        # A weak look goes on with a track; that alone never makes a flicker somebody to count.
+        confirmed = self._confirm(now_s, rows[found.confidence[at] >= self._confidence])
         return Followed(row_of, gone, changed[counted], old_label[counted], confirmed)
 
     def rescale(self, factor: Float) -> None:
