@@ -15,12 +15,14 @@ from typing import ClassVar
 import av
 import pytest
 
+from clips import Clip, make, x264
 from sources.reference import truth
 from vedette.clock import SystemClock
 from vedette.domain.errors import (
     SourceEnded,
     SourceRefused,
     SourceUnreachable,
+    Stopped,
     StreamCause,
 )
 from vedette.domain.frame import Frame
@@ -129,6 +131,65 @@ def test_a_download_that_breaks_off_has_ended(
         numbers(source)
 
     assert StreamCause.SOURCE_ENDED is ended.value.cause
+
+
+class _Stalling(http.server.BaseHTTPRequestHandler):
+    """Sends the first bytes of a file of known length, and then nothing."""
+
+    begin: ClassVar[bytes]
+    length: ClassVar[int]
+    over: ClassVar[threading.Event]
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.length))
+        self.end_headers()
+        self.wfile.write(self.begin)
+        self.over.wait(10)
+
+
+def test_a_source_closed_while_another_thread_opens_it_stops_that_thread(
+    tmp_path: Path, serve: Callable[..., str]
+) -> None:
+    path = make(Clip("a.mp4", options=x264(keyint=12), mux={"movflags": "faststart"}), tmp_path)
+    with av.open(str(path)) as clip:
+        ends = [one.pos + one.size for one in clip.demux(video=0) if one.size]
+    _Stalling.begin, _Stalling.length = path.read_bytes()[: ends[3]], path.stat().st_size
+    _Stalling.over = threading.Event()
+    source = HTTPSource(serve(None, _Stalling), Settings(open_timeout_s=5, read_timeout_s=2))
+    raised: list[BaseException] = []
+
+    def open_it() -> None:
+        try:
+            source.open()
+        except Stopped as error:
+            raised.append(error)
+
+    opener = threading.Thread(target=open_it)
+    opener.start()
+    until_s = time.monotonic() + 4
+    while source._container is None and time.monotonic() < until_s:
+        time.sleep(0.01)
+    looking_ahead = source._container is not None and opener.is_alive()
+    source.close()
+    opener.join(10)
+    _Stalling.over.set()
+
+    assert looking_ahead
+    assert not opener.is_alive()
+    assert len(raised) == 1
+    assert source._container is None
+
+
+def test_a_source_once_closed_is_not_opened(serve: Callable[..., str], tmp_path: Path) -> None:
+    source = HTTPSource(f"{serve(tmp_path)}/a.mp4", QUICK)
+    source.close()
+
+    with pytest.raises(Stopped):
+        source.open()
 
 
 def test_an_https_address_that_speaks_no_tls_fails_as_tls(

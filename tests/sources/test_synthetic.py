@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from vedette.domain.errors import BadInput
+from vedette.domain.errors import BadInput, Stopped
 from vedette.domain.frame import Frame, PixelFormat
 from vedette.domain.packet import LOOK_AT_ALL, Packet
 from vedette.domain.stream import Position
@@ -107,6 +107,37 @@ def test_close_at_any_moment_is_prompt_and_leaves_no_thread(packets_taken: int |
     source.close()
 
     assert time.monotonic() - begun_s < 2
+    assert not makers()
+
+
+def test_close_while_another_thread_opens_leaves_no_maker() -> None:
+    source = SyntheticSource(SMALL.replace("320", "1920").replace("180", "1080"), Settings())
+    raised: list[BaseException] = []
+
+    def open_it() -> None:
+        try:
+            source.open()
+        except Stopped as error:
+            raised.append(error)
+
+    opener = threading.Thread(target=open_it)
+    opener.start()
+    until = time.monotonic() + DEADLINE_S
+    while not makers() and time.monotonic() < until:
+        time.sleep(0.001)
+    source.close()
+    opener.join(DEADLINE_S)
+
+    assert len(raised) == 1
+    wait_until_no_maker()
+
+
+def test_a_scene_once_closed_is_not_made() -> None:
+    source = SyntheticSource(SMALL, Settings())
+    source.close()
+
+    with pytest.raises(Stopped):
+        source.open()
     assert not makers()
 
 

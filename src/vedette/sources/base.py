@@ -18,7 +18,7 @@ class Decoder(ABC):
     packets on `hold` come those packets in order, or the next one that restarts.
 
     Attributes:
-        read: Pictures whose packets were given so far.
+        read: Pictures whose packets were given so far, and those before the place it resumed at.
         skipped: Pictures that became no frame, by stage: `pacing` (left out on purpose),
             `late` (left out to stay live), `undecodable` (their bytes were no picture).
     """
@@ -67,6 +67,7 @@ class Source(ABC):
         Raises:
             BadInput: what was named is no video (missing, empty, a folder, audio alone).
             SourceUnreachable, SourceRefused: the other side does not answer, or says no.
+            Stopped: `close` was called before, or meanwhile.
         """
 
     @abstractmethod
@@ -88,6 +89,6 @@ class Source(ABC):
     def close(self) -> None:
         """Let go of file, socket or child; may be called twice, and before `open`.
 
-        May be called while another thread is in `packets`: that thread then lets go, after its
-        present packet or its read timeout, whichever comes first.
+        May be called while another thread is in `open` or `packets`: that thread then lets go,
+        after its present packet or its timeout, whichever comes first.
         """

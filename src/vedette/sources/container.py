@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import ClassVar, cast
 
@@ -17,6 +18,7 @@ from vedette.domain.errors import (
     BadInput,
     DecodeFailed,
     SourceEnded,
+    Stopped,
     StreamCause,
     VedetteError,
 )
@@ -69,22 +71,31 @@ class ContainerSource(Source):
         self._clock = clock or SystemClock()
         self._container: InputContainer | None = None
         self._lock = threading.Lock()
-        self._reading = False
+        self._in_use = False
         self._closed = False
 
     def open(self, resume_at: Position | None = None) -> StreamFacts:
-        self._start()
-        self._resumed_at: Position | None = None
-        if resume_at is not None and not self.live and not self._seek(resume_at):
-            self._let_go()
-            self._start()
-        return self._facts()
+        with self._used():
+            try:
+                self._start()
+                self._resumed_at: Position | None = None
+                if resume_at is not None and not self.live and not self._seek(resume_at):
+                    self._let_go()
+                    self._start()
+                facts = self._facts()
+            except Exception:
+                if self._closed:  # What fails then fails because of that.
+                    raise self._stopped() from None
+                raise
+        if self._closed:
+            raise self._stopped()
+        return facts
 
     def packets(self) -> Iterator[Packet]:
-        with self._lock:
-            assert self._container is not None, "open first"
-            self._reading = True
-        try:
+        if self._closed:
+            return
+        assert self._container is not None, "open first"
+        with self._used():
             for payload in self._payloads():
                 if self._closed:
                     return
@@ -98,12 +109,8 @@ class ContainerSource(Source):
                     cause=StreamCause.SOURCE_ENDED,
                 )
             yield Packet(None, None, None, self._time_base, False, False, 0)  # noqa: FBT003
-            self._check_whole()
-        finally:
-            with self._lock:
-                self._reading = False
-            if self._closed:
-                self._let_go()
+            if not self._closed:
+                self._check_whole()
 
     def decoder(self) -> Decoder:
         return PacketDecoder(
@@ -117,12 +124,30 @@ class ContainerSource(Source):
         )
 
     def close(self) -> None:
-        """Let go; while another thread reads, that thread does so after its present packet."""
+        """Let go; while another thread opens or reads, that thread does so as soon as it can."""
         with self._lock:
             self._closed = True
-            reading = self._reading
-        if not reading:
+            in_use = self._in_use
+        if not in_use:
             self._let_go()
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Keep `close` in another thread from freeing what FFmpeg works on here."""
+        with self._lock:
+            if self._closed:
+                raise self._stopped()
+            self._in_use = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_use = False
+            if self._closed:
+                self._let_go()
+
+    def _stopped(self) -> Stopped:
+        return Stopped(f"{self.name}: closed before it was open")
 
     # What a way in may say for itself.
 

@@ -51,20 +51,25 @@ class SyntheticSource(ContainerSource):
         return super().open(None)
 
     def close(self) -> None:
-        if self._maker is not None:
-            self._maker.pipe.shut()  # First: a reader that waits for a picture waits no more.
+        with self._lock:
+            self._closed = True  # From here on no maker begins.
+            maker, self._maker = self._maker, None
+        if maker is not None:
+            maker.pipe.shut()  # First: a reader that waits for a picture waits no more.
         super().close()
-        if self._maker is not None:
-            self._maker.stop()
-            self._maker = None
+        if maker is not None:
+            maker.stop()
 
     def _connect(self) -> InputContainer:
         av.logging.set_libav_level(av.logging.PANIC)
-        self._maker = _Maker(self.parameters)
+        with self._lock:
+            if self._closed:
+                raise self._stopped()
+            self._maker = maker = _Maker(self.parameters)
         try:
-            return av.open(self._maker.pipe, "r", format="mov", buffer_size=32768)
+            return av.open(maker.pipe, "r", format="mov", buffer_size=32768)
         except BaseException:
-            self._maker.stop()
+            maker.stop()
             raise
 
     def _facts(self) -> StreamFacts:
