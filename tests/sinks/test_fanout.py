@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from pictures import ArrayFrame, grey_picture
@@ -16,6 +20,8 @@ from vedette.domain.frame import Frame
 from vedette.domain.prediction import Origin
 from vedette.domain.scene import Scene
 from vedette.domain.stream import StreamFacts
+from vedette.domain.zone import ScenePlan
+from vedette.sinks.annotated import AnnotatedSink
 from vedette.sinks.base import Sink
 from vedette.sinks.fanout import Fanout
 from vedette.sinks.text import prediction_sink
@@ -222,6 +228,91 @@ def test_finish_is_bounded_in_time() -> None:
     with pytest.raises(SinkUnavailable, match=r"far/away.mp4: .*in time"):
         sinks.finish()
     slow.may_go_on.set()
+
+
+def test_sink_that_still_writes_gets_the_time_it_needs(tmp_path: Path) -> None:
+    class Copying(Notebook):
+        def finish(self) -> None:
+            with (tmp_path / "big").open("wb", buffering=0) as file:
+                for _ in range(25):
+                    file.write(b"x" * 1000)
+                    time.sleep(0.06)
+            super().finish()
+
+    slow = Copying(slow=True)
+    sinks = fanout(slow, finish_s=0.4)
+
+    sinks.finish()
+
+    assert slow.notes == ["open", "finish"]
+
+
+def test_reader_that_stands_still_keeps_nobody_who_stops(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb") as pipe:
+        sinks = Fanout(
+            [
+                prediction_sink("-", Origin("run", "door"), stdout=pipe),
+                AnnotatedSink(tmp_path / "seen.mp4", ScenePlan()),
+            ],
+            queue_frames_max=2,
+            stopping=stop.is_set,
+        )
+        sinks.open(stream_facts(64, 36))
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        taken = 0
+
+        def write_many() -> None:
+            nonlocal taken
+            while not stop.is_set():
+                write(sinks, taken)
+                taken += 1
+
+        writer = threading.Thread(target=write_many)
+        writer.start()
+        writer.join(0.5)
+        before = taken
+        writer.join(0.3)
+        stood_still = writer.is_alive() and taken == before
+        stop.set()
+        began_s = time.monotonic()
+        writer.join(DEADLINE_S)
+        wrote_s = time.monotonic() - began_s
+        sinks.finish()
+        sinks.discard()
+        finished_s = time.monotonic() - began_s
+
+    assert stood_still
+    assert wrote_s < 0.5
+    assert finished_s < 5
+    assert "nobody read it" in caplog.text
+    with av.open(tmp_path / "seen.mp4") as video:
+        assert taken == sum(1 for _ in video.decode(video=0))
+
+
+def test_reader_that_reads_on_gets_all_lines_though_the_run_has_ended() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb") as pipe:
+        sinks = Fanout(
+            [prediction_sink("-", Origin("run", "door"), stdout=pipe)],
+            queue_frames_max=100,
+            finish_s=0.1,
+        )
+        sinks.open(stream_facts())
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        write(sinks, *range(100))
+        finisher = threading.Thread(target=sinks.finish)
+        finisher.start()
+        finisher.join(0.5)
+        waits = finisher.is_alive()
+        lines = [reader.readline() for _ in range(100)]
+        finisher.join(DEADLINE_S)
+
+    assert waits
+    assert [json.loads(line)["frame"] for line in lines] == list(range(100))
 
 
 def test_discard_throws_away_what_waits() -> None:

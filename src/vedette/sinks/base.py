@@ -21,11 +21,14 @@ class Sink(ABC):
         target: Where it writes, for people; a path, or `-` for standard output.
         slow: True where a write costs as much as the analysis of a frame (encoding): it then gets
             a thread of its own.
+        awaits_reader: True where whoever reads sets the pace, and may stand still: somebody who
+            stops the run does not wait for that.
     """
 
     name: str
     target: str
     slow: bool = False
+    awaits_reader: bool = False
 
     @property
     def dropped(self) -> Counter[str]:
@@ -55,3 +58,6 @@ class Sink(ABC):
     @abstractmethod
     def discard(self) -> None:
         """Leave nothing behind (a live line format keeps its whole lines); never raises."""
+
+    def let_go(self) -> None:  # noqa: B027  # Most sinks wait for nobody.
+        """End a `write` that waits for its reader (SinkUnavailable); from any thread."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from pathlib import Path
 
 from vedette.domain.errors import SinkError, SinkUnavailable
 from vedette.domain.frame import Frame
@@ -20,6 +22,10 @@ log = logging.getLogger(__name__)
 
 # Waits are told of every change; this only bounds what a lost telling could cost.
 WAIT_S = 1.0
+# How often a wait looks whether somebody wants to stop, or whether anything goes on.
+LOOK_S = 0.1
+# Who stops a run waits so long for a reader that stands still; what it has not read is lost.
+READER_S = 1.0
 # A sink that writes one last frame and removes its file needs no longer.
 DISCARD_S = 10.0
 
@@ -30,25 +36,33 @@ class Fanout(Sink):
     A finite source waits for a slow sink whose queue is full. A live source never waits: the
     oldest frame of the queue is dropped and counted in `dropped`. What goes wrong in a thread is
     raised by the next `write` or `finish`. A sink that failed is discarded; the others go on, and
-    can be finished.
+    can be finished. Somebody who wants to stop is kept waiting by no full queue and no reader.
     """
 
     name = "outputs"
 
     def __init__(
-        self, sinks: Sequence[Sink], *, queue_frames_max: int, finish_s: float = 120.0
+        self,
+        sinks: Sequence[Sink],
+        *,
+        queue_frames_max: int,
+        finish_s: float = 300.0,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Gather sinks.
 
         Args:
             sinks: Each is opened, and finished or discarded, by this one.
             queue_frames_max: Frames waiting for each slow sink.
-            finish_s: How long all slow sinks together may take to finish.
+            finish_s: How long a slow sink that finishes may go without writing anything; one that
+                does write gets the time it needs. (The kernel may take so long to sync.)
+            stopping: Says whether somebody wants to stop; asked often, from the caller's thread.
         """
         self.target = ", ".join(sink.target for sink in sinks)
         self._sinks = tuple(sinks)
         self._queue_frames_max = queue_frames_max
         self._finish_s = finish_s
+        self._stopping = stopping
         self._lanes: list[_Direct | _Queue] = []
 
     @property
@@ -67,7 +81,13 @@ class Fanout(Sink):
                 sink.discard()
             raise
         self._lanes = [
-            _Queue(sink, live=facts.live, queue_frames_max=self._queue_frames_max)
+            _Queue(
+                sink,
+                live=facts.live,
+                queue_frames_max=self._queue_frames_max,
+                finish_s=self._finish_s,
+                stopping=self._stopping,
+            )
             if sink.slow
             else _Direct(sink)
             for sink in self._sinks
@@ -88,10 +108,9 @@ class Fanout(Sink):
         Raises:
             SinkError: the first failure that no `write` has raised.
         """
-        until_mono_s = time.monotonic() + self._finish_s
         # First all are told to end, then all are waited for: they end side by side.
         failures = [lane.end() for lane in self._lanes]
-        failures += [lane.join(until_mono_s) for lane in self._lanes]
+        failures += [lane.join() for lane in self._lanes]
         _raise_first(failures)
 
     def discard(self) -> None:
@@ -135,7 +154,7 @@ class _Direct:
             return error
         return None
 
-    def join(self, until_mono_s: float) -> SinkError | None:  # noqa: ARG002
+    def join(self) -> SinkError | None:
         return None
 
     def abandon(self) -> None:
@@ -155,11 +174,21 @@ class _Wish(Enum):
 class _Queue:
     """A slow sink: a bounded queue, and a thread that writes, finishes and discards."""
 
-    def __init__(self, sink: Sink, *, live: bool, queue_frames_max: int) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        live: bool,
+        queue_frames_max: int,
+        finish_s: float,
+        stopping: Callable[[], bool],
+    ) -> None:
         self.sink = sink
         self.dropped = 0
         self._live = live
         self._queue_frames_max = queue_frames_max
+        self._finish_s = finish_s
+        self._stopping = stopping
         self._frames: deque[tuple[Frame, Scene]] = deque()
         self._wish = _Wish.GO_ON
         self._failure: BaseException | None = None
@@ -173,11 +202,12 @@ class _Queue:
     def write(self, frame: Frame, scene: Scene) -> BaseException | None:
         with self._change:
             if not self._live:
-                while len(self._frames) >= self._queue_frames_max and not self._failed:
-                    self._change.wait(WAIT_S)
+                while self._is_full() and not self._failed and not self._stopping():
+                    self._change.wait(LOOK_S)
             if self._failed or self._wish is not _Wish.GO_ON:
                 return self._take_failure()
-            if len(self._frames) >= self._queue_frames_max:
+            # Who stops hands on what is in hand; room for that is in a finite source's queue.
+            if self._is_full(1 if self._live else 2):
                 self._frames.popleft()
                 self.dropped += 1
                 self._repeats.add(f"frame {frame.number}")
@@ -189,19 +219,55 @@ class _Queue:
         self._wish_for(_Wish.FINISH)
         return None
 
-    def join(self, until_mono_s: float) -> BaseException | None:
-        self._thread.join(max(0.0, until_mono_s - time.monotonic()))
-        if self._thread.is_alive():
-            return SinkUnavailable(
-                f"{self.sink.target}: the {self.sink.name} could not be finished in time; "
-                "is its place slow or gone?"
-            )
+    def join(self) -> BaseException | None:
+        """Wait for the end while it comes nearer, or while a reader may still read."""
+        progress, since_mono_s = self._progress(), time.monotonic()
+        while self._is_alive_after(LOOK_S):
+            before, progress = progress, self._progress()
+            if self.sink.awaits_reader:
+                # Until somebody stops the run the reader has all the time that the sink gives it.
+                bound_s, waits = READER_S, self._stopping()
+            else:
+                bound_s, waits = self._finish_s, progress == before
+            if not waits:
+                since_mono_s = time.monotonic()
+            elif time.monotonic() - since_mono_s > bound_s:
+                return self._give_up()
         with self._change:
             return self._take_failure()
 
     def abandon(self) -> None:
         self._wish_for(_Wish.DISCARD)
+        self.sink.let_go()
         self._thread.join(DISCARD_S)
+
+    def _give_up(self) -> SinkUnavailable | None:
+        if self.sink.awaits_reader:
+            message = "stopped while nobody read it target=%s frames_unread=%d"
+            log.warning(message, self.sink.target, len(self._frames) + 1)
+            self.abandon()
+            return None
+        return SinkUnavailable(
+            f"{self.sink.target}: the {self.sink.name} could not be finished in time; "
+            "is its place slow or gone?"
+        )
+
+    def _is_alive_after(self, wait_s: float) -> bool:
+        self._thread.join(wait_s)
+        return self._thread.is_alive()
+
+    def _progress(self) -> tuple[int, str]:
+        """Give what changes while the thread writes: frames left, and the kernel's count of bytes.
+
+        The file itself is not asked: where its place hangs, so would the question.
+        """
+        written = ""
+        with contextlib.suppress(OSError):  # Not every system counts; frames are a sign too.
+            written = Path(f"/proc/self/task/{self._thread.native_id}/io").read_text()
+        return len(self._frames), written
+
+    def _is_full(self, times: int = 1) -> bool:
+        return len(self._frames) >= times * self._queue_frames_max
 
     def _wish_for(self, wish: _Wish) -> None:
         with self._change:

@@ -11,10 +11,11 @@ import io
 import json
 import select
 import sys
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vedette.domain.errors import SinkClosed, SinkRefused
+from vedette.domain.errors import SinkClosed, SinkRefused, SinkUnavailable
 from vedette.domain.frame import Frame
 from vedette.domain.prediction import Origin, prediction_row
 from vedette.domain.scene import Scene
@@ -30,8 +31,10 @@ FRAME_COLUMNS = (
 OBJECT_COLUMNS = ("label", "confidence", "x1", "y1", "x2", "y2", "track_id", "zones")
 # A finite source's lines wait for this many before they are written in one go.
 BUFFER_BYTES = 1 << 18
-# How long a full, non-blocking pipe may stand still before its reader counts as gone.
-STDOUT_STALL_S = 600.0
+# How long a full pipe may stand still before its reader counts as gone: people read in `less`.
+STDOUT_STALL_S = 3600.0
+# How often a wait for the reader looks whether it shall end.
+STDOUT_WAIT_S = 0.1
 
 
 def prediction_sink(target: str | Path, origin: Origin, *, stdout: BinaryIO | None = None) -> Sink:
@@ -124,12 +127,14 @@ class StdoutSink(Sink):
     name = "predictions"
     target = STDOUT
     slow = True
+    awaits_reader = True
 
     def __init__(self, origin: Origin, *, stdout: BinaryIO | None = None) -> None:
         """Plan lines to `stdout`, or to `sys.stdout` if None."""
         self._origin = origin
         self._given = stdout
         self._lines = JsonLines()
+        self._let_go = False
 
     def open(self, facts: StreamFacts) -> None:  # noqa: ARG002
         stream = self._given or sys.stdout.buffer
@@ -137,20 +142,20 @@ class StdoutSink(Sink):
             sys.stdout.flush()
             # Past Python's buffer: what it held back for a closed pipe would fail again at exit.
             self._stream: Any = io.FileIO(stream.fileno(), "w", closefd=False)
+            self._has_file = True
         except BrokenPipeError as error:
             raise SinkClosed("standard output: nobody reads it any more") from error
         except OSError:  # No file behind it (io.UnsupportedOperation is one).
-            self._stream = stream
+            self._stream, self._has_file = stream, False
 
     def write(self, frame: Frame, scene: Scene) -> None:
         line = memoryview(self._lines.encode(prediction_row(self._origin, frame, scene)))
         try:
             while line:
-                written = self._stream.write(line)
-                if written is None:  # A non-blocking pipe that is full.
-                    self._wait()
-                    continue
-                line = line[written:]
+                self._wait()
+                # A ready pipe has room for this much; for more, writing would stop us.
+                written = self._stream.write(line[: select.PIPE_BUF])
+                line = line[written or 0 :]
             self._stream.flush()
         except BrokenPipeError as error:
             raise SinkClosed("standard output: nobody reads it any more") from error
@@ -163,10 +168,16 @@ class StdoutSink(Sink):
     def discard(self) -> None:
         """What was written was read."""
 
+    def let_go(self) -> None:
+        self._let_go = True
+
     def _wait(self) -> None:
-        _, ready, _ = select.select([], [self._stream], [], STDOUT_STALL_S)
-        if not ready:
-            raise SinkRefused(f"standard output: nobody read it for {STDOUT_STALL_S:g} s")
+        until_mono_s = time.monotonic() + STDOUT_STALL_S
+        while self._has_file and not select.select([], [self._stream], [], STDOUT_WAIT_S)[1]:
+            if self._let_go:
+                raise SinkUnavailable("standard output: its reader stands still")
+            if time.monotonic() > until_mono_s:
+                raise SinkRefused(f"standard output: nobody read it for {STDOUT_STALL_S:g} s")
 
 
 class JsonLines:
