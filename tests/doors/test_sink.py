@@ -39,19 +39,20 @@ class Kind:
     make: Callable[[Path], Sink]
 
 
-def _in_a_thread(path: Path) -> Sink:
-    return Fanout([AnnotatedSink(path, PLAN)], queue_frames_max=2)
+def _in_a_thread(sink: Sink) -> Sink:
+    return Fanout([sink], queue_frames_max=2)
 
 
 KINDS = (
     Kind("annotated", "out.mp4", lambda path: AnnotatedSink(path, PLAN)),
-    Kind("annotated in a thread", "out.mp4", _in_a_thread),
+    Kind("annotated in a thread", "out.mp4", lambda path: _in_a_thread(AnnotatedSink(path, PLAN))),
     Kind("jsonl", "out.jsonl", lambda path: prediction_sink(path, ORIGIN)),
     Kind("csv", "out.csv", lambda path: prediction_sink(path, ORIGIN)),
     Kind("parquet", "out.parquet", lambda path: prediction_sink(path, ORIGIN)),
     Kind("snapshots", "out", SnapshotSink),
+    Kind("snapshots in a thread", "out", lambda path: _in_a_thread(SnapshotSink(path))),
 )
-FILES = tuple(kind for kind in KINDS if kind.name != "snapshots")
+FILES = tuple(kind for kind in KINDS if not kind.name.startswith("snapshots"))
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -184,14 +185,33 @@ def test_folder_in_place_of_the_file_is_refused(file_kind: Kind, tmp_path: Path)
         file_kind.make(tmp_path / file_kind.target).open(stream_facts())
 
 
-def test_second_run_to_the_same_target_is_refused(file_kind: Kind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("live", [False, True], ids=["finite", "live"])
+@pytest.mark.parametrize("written", [0, 2])
+def test_second_run_to_the_same_target_is_refused(
+    file_kind: Kind, tmp_path: Path, live: bool, written: int
+) -> None:
     first = file_kind.make(tmp_path / file_kind.target)
-    first.open(stream_facts())
+    first.open(stream_facts(live=live))
+    # With its first row a live line format takes its name.
+    write_some(first, written)
 
     with pytest.raises(SinkRefused, match="another run"):
-        file_kind.make(tmp_path / file_kind.target).open(stream_facts())
+        file_kind.make(tmp_path / file_kind.target).open(stream_facts(live=live))
     write_some(first)
     first.finish()
+
+    assert [file_kind.target] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["finite", "live"])
+def test_next_run_to_the_same_target_replaces_it(
+    file_kind: Kind, tmp_path: Path, live: bool
+) -> None:
+    for _ in range(2):
+        sink = file_kind.make(tmp_path / file_kind.target)
+        sink.open(stream_facts(live=live))
+        write_some(sink)
+        sink.finish()
 
     assert [file_kind.target] == [path.name for path in tmp_path.iterdir()]
 

@@ -1,8 +1,9 @@
 """A file that appears under its name only when it is whole.
 
 It is written to a hidden file beside its target (same file system, so that the last step is one
-rename) which a lock keeps for one run at a time. A run killed in between leaves that hidden file;
-the next run to the same target takes it over.
+rename) which a lock keeps for one run at a time. The lock goes along with the rename: a file that
+still grows under its name is kept too. A run killed in between leaves that hidden file; the next
+run to the same target takes it over.
 """
 
 from __future__ import annotations
@@ -43,7 +44,12 @@ class WholeFile:
         self.part = self.target.with_name(f".{self.target.name}.part")
         try:
             self._file = self._locked()
+            self._check_nobody_writes_the_target()
+        except SinkRefused:
+            self.close()
+            raise
         except OSError as error:
+            self.close()
             raise refusal(self.path, error) from error
         return self._file
 
@@ -90,14 +96,26 @@ class WholeFile:
                     return io.FileIO(descriptor, "r+")
             except BlockingIOError as error:
                 os.close(descriptor)
-                raise SinkRefused(
-                    f"{self.path}: another run is writing it; name another file or wait for it"
-                ) from error
+                raise self._taken() from error
             except OSError:
                 os.close(descriptor)
                 raise
             # Another run renamed or removed it between our opening and our lock.
             os.close(descriptor)
+
+    def _check_nobody_writes_the_target(self) -> None:
+        # Asked with the hidden file locked: whoever locked that before has renamed it by now.
+        unasked = contextlib.suppress(FileNotFoundError, PermissionError)
+        with unasked, self.target.open("rb") as there:
+            try:
+                fcntl.flock(there, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise self._taken() from error
+
+    def _taken(self) -> SinkRefused:
+        return SinkRefused(
+            f"{self.path}: another run is writing it; name another file or wait for it"
+        )
 
     def _is_still(self, descriptor: int) -> bool:
         try:
