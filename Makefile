@@ -46,18 +46,20 @@ bench-accuracy: .venv/bench.done ## Measure accuracy on the folder that VEDETTE_
 dev: .venv/dev.done ## Make the environment for working on Vedette
 
 lock: ## Pin the newest allowed versions by hash (needs uv)
-	$(COMPILE) --upgrade -o requirements/run.txt
-	$(COMPILE) --upgrade --extra test --extra check -c requirements/run.txt -o requirements/dev.txt
-	$(COMPILE) --upgrade --extra test --extra check --extra bench -c requirements/dev.txt -o requirements/bench.txt
+	$(COMPILE) --upgrade --extra build -o requirements/run.txt
+	$(COMPILE) --upgrade --extra build --extra test --extra check -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) --upgrade --extra build --extra test --extra check --extra bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## Remove the environment and what runs wrote
 	rm -rf .venv out bench/out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/run.done: requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Vedette needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@echo "Setting up .venv (once; about a minute and 700 MB)"
-	$(PYTHON) -m venv .venv
-	$(INSTALL) -r requirements/run.txt
-	$(PIP) install -q --no-deps -e .
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) -r requirements/run.txt
+	@$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev.done: .venv/run.done requirements/dev.txt

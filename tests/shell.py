@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ def environment(cache_dir: Path, **settings: str) -> dict[str, str]:
     """Give an environment whose models and settings are only those of the test."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("VEDETTE_")}
     return {**kept, "VEDETTE_CACHE_DIR": str(cache_dir), **settings}
+
+
+def heeding_interrupts() -> None:
+    """For `preexec_fn`: a test run that was put in the background hands down an ignored Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def command(*words: object) -> list[str]:

@@ -40,5 +40,15 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize("line", ["workers = 1.7", "workers = true", "workers = inf",
+                                  "cache_dir = ''", "cache_dir = 7"])  # fmt: skip
+def test_a_wrong_value_in_the_file_is_refused_too(tmp_path: Path, line: str) -> None:
+    config = tmp_path / "vedette.toml"
+    config.write_text(line + "\n")
+
+    with pytest.raises(ConfigError, match=line.split(maxsplit=1)[0]):
+        load_settings({"VEDETTE_CONFIG": str(config)})
+
+
 def test_what_tests_read_from_the_environment_is_no_setting() -> None:
     load_settings({"VEDETTE_DATA": "/clips", "VEDETTE_REQUIRE": "rtsp"})

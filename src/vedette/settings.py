@@ -119,12 +119,19 @@ def _from_toml(environment: Mapping[str, str]) -> list[tuple[str, str, Any]]:
 
 def _parsed(origin: str, value: Any, kind: str, limits: Mapping[str, Any]) -> Any:
     if kind == "Path":
-        return Path(str(value)).expanduser()
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{origin}={value!r}: must be the path of a folder")
+        return Path(value).expanduser()
     if kind == "str":
         return str(value)
+    number: int | float | None
     try:
-        number = int(value) if kind == "int" else float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+        if kind == "int":
+            number = int(value) if number.is_integer() else None
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if isinstance(value, bool):
         number = None
     if number is None or not limits["least"] <= number <= limits["most"]:
         what = "a whole number" if kind == "int" else "a number"

@@ -84,7 +84,7 @@ class Wiring:
         self._settings = settings
         self._workers = settings.workers or len(os.sched_getaffinity(0))
         self._executor: Executor | None = None
-        self._shared: dict[tuple[str, tuple[str, ...] | None], Detector] = {}
+        self._shared: dict[tuple[str, tuple[str, ...] | None, float | None], Detector] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -158,9 +158,14 @@ class Wiring:
                 )
             return MotionDetector(), notes
         with self._lock:
-            key = (chosen, request.classes)
+            key = (chosen, request.classes, request.confidence)
             if key not in self._shared:
-                self._shared[key] = load_model(chosen, request.classes, self._settings)
+                self._shared[key] = load_model(
+                    chosen,
+                    self._settings,
+                    classes=request.classes,
+                    confidence=request.confidence,
+                )
             return self._shared[key], notes
 
 
@@ -287,21 +292,36 @@ def pull_model(
     )
 
 
-def load_model(name_or_file: str, classes: tuple[str, ...] | None, settings: Settings) -> Detector:
+def load_model(
+    name_or_file: str,
+    settings: Settings,
+    *,
+    classes: tuple[str, ...] | None = None,
+    confidence: float | None = None,
+) -> Detector:
     """Load an installed model or a file, to be shared by all sources.
+
+    Args:
+        name_or_file: What to load.
+        settings: Where models and their rewritten graphs lie.
+        classes: Labels to keep; None keeps all.
+        confidence: From which a detection will count, where it is not the model's own: the tracker
+            follows with detections down to half of it.
 
     Raises:
         NotFound: no such model or file.
         ModelUnreadable: the file is no model we can use.
     """
-    from vedette.detectors.onnx import OnnxDetector
+    from vedette.detectors.onnx import CONFIDENCE_FLOOR, OnnxDetector
 
     path, card = model_shelf(settings).resolve(name_or_file)
+    floor = CONFIDENCE_FLOOR if confidence is None else min(CONFIDENCE_FLOOR, confidence / 2)
     return OnnxDetector(
         path,
         card,
         cache_dir=settings.cache_dir,
         bytes_max=settings.model_bytes_max,
+        confidence_floor=floor,
         classes=classes,
     )
 
@@ -343,10 +363,11 @@ def read_scene(path: Path | None) -> ScenePlan:
     """
     if path is None:
         return ScenePlan()
-    from vedette.analytics.scene_file import parse_scene
+    from vedette.analytics.scene_file import BYTES_MAX, parse_scene
 
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:  # However long it is; the parser refuses what is too much.
+            text = file.read(BYTES_MAX + 1).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadInput(f"scene file {path}: this is no text") from error
     except OSError as error:

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pytest
 import supervision as sv
 from trackers import ByteTrackTracker
 
 from analytics.drawn import frame
+from parts import need
 from vedette.analytics.scene import Analyzer
 from vedette.analytics.tracking import Tuning
 from vedette.clock import SystemClock
@@ -28,8 +28,8 @@ MODEL = DATA / "models" / "yolox_nano.onnx"
 FPS = 10.0
 
 
-@pytest.mark.skipif(not CLIP.exists() or not MODEL.exists(), reason="VEDETTE_DATA has no clip")
 def test_a_person_of_a_real_clip_is_the_same_track_as_for_bytetrack() -> None:
+    need("data", CLIP.exists() and MODEL.exists(), "VEDETTE_DATA names no clip and model")
     ours = Analyzer(
         ScenePlan(), confidence=0.6, tuning=Tuning(confirm_s=0.0, lost_s=1.0, twin_overlap=1.0)
     )

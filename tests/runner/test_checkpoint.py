@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,14 @@ def test_a_cut_off_checkpoint_is_refused(keep: int) -> None:
 
     with pytest.raises(BadInput, match="no checkpoint"):
         checkpoint.from_bytes(whole[:keep])
+
+
+def test_a_checkpoint_that_would_unpack_to_more_is_refused() -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, mean=np.zeros(10_000_000))
+
+    with pytest.raises(BadInput, match="unpack"):
+        checkpoint.from_bytes(buffer.getvalue())
 
 
 def test_what_could_run_code_is_never_loaded() -> None:

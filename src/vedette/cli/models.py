@@ -36,6 +36,7 @@ def list_models(as_json: AsJson = False) -> None:
         print(json.dumps(rows, indent=2))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -44,8 +45,10 @@ def list_models(as_json: AsJson = False) -> None:
     for row in rows:
         size = f"{row['width']}x{row['height']}" if row["width"] else ""
         table.add_row(
-            row["name"], row["state"], size, f"{row['size_bytes'] / 1e6:.1f}",
-            _finds(row["labels"]), row["licence"], row["note"],
+            *map(escape, (
+                row["name"], row["state"], size, f"{row['size_bytes'] / 1e6:.1f}",
+                _finds(row["labels"]), row["licence"], row["note"],
+            )),
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 

@@ -125,9 +125,9 @@ class Bar(Progress):
         super().opened(facts)
         self._bar = RichProgress(
             SpinnerColumn() if facts.duration_s is None else BarColumn(bar_width=30),
-            TextColumn("{task.fields[place]}"),
-            TextColumn("[cyan]{task.fields[speed]}"),
-            TextColumn("{task.fields[counts]}"),
+            TextColumn("{task.fields[place]}", markup=False),
+            TextColumn("{task.fields[speed]}", style="cyan", markup=False),
+            TextColumn("{task.fields[counts]}", markup=False),
             console=Console(stderr=True),
             transient=True,
         )

@@ -29,6 +29,9 @@ EXAMPLES = (
 # No camera gives more, and a request for more is a slip of the finger.
 FPS_MAX = 1000
 
+# Ctrl-C, a service manager's stop, a terminal that was closed.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _SECONDS_OF = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -49,7 +52,7 @@ def run(
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="From which a detection counts.", min=0, max=1, metavar="0..1"),
+        typer.Option(help="From which a detection counts.", min=0.01, max=1, metavar="0.01..1"),
     ] = None,
     fps: Annotated[
         str | None,
@@ -91,9 +94,11 @@ def run(
     from vedette.cli import progress, summary
     from vedette.domain.errors import BadInput
     from vedette.settings import load_settings
+    from vedette.telemetry import set_up_logging
 
     if as_json and predictions == "-":
         raise BadInput("--json and --predictions - both want standard output; write one to a file")
+    set_up_logging()
     settings = load_settings()
     request = wiring.AnalysisRequest(
         source=source,
@@ -125,6 +130,8 @@ def run(
     else:
         told = summary.as_text(report, request, analysis.detector_name, truth)
         print(told, file=sys.stderr if to_stdout else sys.stdout)
+    if report.failure is not None:
+        raise report.failure
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -177,13 +184,15 @@ def parse_limit(text: str | None) -> Limit | None:
 
 @contextmanager
 def stopping_on_signals(pipeline: Pipeline) -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) end the run in order; a second one ends it at once."""
+    """Let the first Ctrl-C (or SIGTERM, SIGHUP) end the run in order; a second one at once."""
 
     def stop(number: int, _: FrameType | None) -> None:
         pipeline.stop()
         signal.signal(number, signal.default_int_handler)
 
-    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What was ignored from the start (a job in the background, under nohup) stays ignored.
+    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    kept = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:

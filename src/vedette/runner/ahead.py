@@ -34,10 +34,14 @@ JOIN_S = 1.0
 
 
 class Stop:
-    """A flag that many threads look at; once set it stays set."""
+    """A flag that many threads look at; once set it stays set.
 
-    def __init__(self) -> None:
+    One made `within` another is set with it, not the other way round.
+    """
+
+    def __init__(self, within: Stop | None = None) -> None:
         self._event = threading.Event()
+        self._within = within
 
     def set(self) -> None:
         """Ask all who look at it to come to an end."""
@@ -46,7 +50,7 @@ class Stop:
     @property
     def is_set(self) -> bool:
         """True once somebody asked."""
-        return self._event.is_set()
+        return self._event.is_set() or (self._within is not None and self._within.is_set)
 
 
 @contextmanager
@@ -71,7 +75,7 @@ class Ahead(Generic[T]):
     ) -> None:
         self._items = items
         self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(limit)
-        self._stop = stop or Stop()
+        self._stop = Stop(stop)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __iter__(self) -> Iterator[T]:
@@ -129,29 +133,29 @@ def in_order(
     remembers is then always that of the frame last given.
     """
     if detector.keeps_state:
-        with closing(Ahead(frames, limit=in_flight, name="decode")) as pictures:
+        with closing(Ahead(frames, limit=in_flight, name="decode", stop=stop)) as pictures:
             for frame in pictures:
-                if stop.is_set:
-                    return
                 yield frame, detector.detect([frame])[0]
         return
 
     room = threading.Semaphore(in_flight)
-    left = Stop()
+    left = Stop(stop)
 
     def submitted() -> Iterator[tuple[Frame, Future[list[Detections]]]]:
-        for frame in frames:
-            while not room.acquire(timeout=STOP_LOOK_S):
-                if stop.is_set or left.is_set:
-                    return
-            yield frame, executor.submit(detector.detect, [frame])
+        with closing_early(frames):
+            for frame in frames:
+                while not room.acquire(timeout=STOP_LOOK_S):
+                    if left.is_set:
+                        return
+                yield frame, executor.submit(detector.detect, [frame])
 
     with closing(Ahead(submitted(), limit=in_flight, name="decode", stop=left)) as ahead:
-        for frame, future in ahead:
-            if stop.is_set:
-                return
-            yield frame, future.result()[0]
-            room.release()
+        try:
+            for frame, future in ahead:
+                yield frame, future.result()[0]
+                room.release()
+        finally:
+            left.set()  # Before the thread is waited for: it may be waiting for room.
 
 
 class Newest:

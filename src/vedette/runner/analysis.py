@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vedette.domain.detection import State
-from vedette.domain.errors import SinkClosed
+from vedette.domain.errors import SinkClosed, VedetteError
 from vedette.domain.scene import Counts
 from vedette.domain.stream import StreamFacts
 from vedette.runner.pipeline import FrameCount, Pipeline
@@ -26,6 +26,7 @@ class RunReport:
         counts: Totals.
         dropped: Frames that a live source left out of an output that was too slow, by target.
         interrupted: True where somebody stopped it.
+        failure: What ended a live source whose outputs were completed all the same.
     """
 
     facts: StreamFacts
@@ -35,6 +36,7 @@ class RunReport:
     counts: Counts
     dropped: dict[str, int]
     interrupted: bool
+    failure: VedetteError | None = None
 
     @property
     def realtime_factor(self) -> float | None:
@@ -64,30 +66,34 @@ def carry_out(
         resume_from: A checkpoint to go on from.
 
     Raises:
-        VedetteError: the source, the detector or an output failed.
+        VedetteError: the source, the detector or an output failed, and there is nothing to report.
     """
     try:
         facts = pipeline.open(resume_from)
         if opened is not None:
             opened(facts)
         started_s = time.perf_counter()
+        failure = None
         try:
             pipeline.run()
         except SinkClosed:
             pass  # Whoever read our output has enough, like `head`: an end like any other.
-        except Exception:
-            if facts.live and pipeline.ledger.looked_at:
-                sinks.finish()
-            raise
+        except VedetteError as error:
+            if not pipeline.stopped:
+                if not (facts.live and pipeline.ledger.looked_at):
+                    raise
+                failure = error
+        seconds = time.perf_counter() - started_s
         sinks.finish()
         return RunReport(
             facts=facts,
             frames=pipeline.frame_count(),
-            seconds=time.perf_counter() - started_s,
+            seconds=seconds,
             media_s=pipeline.ledger.media_s,
             counts=pipeline.ledger.counts,
             dropped=dict(sinks.dropped),
             interrupted=pipeline.stopped,
+            failure=failure,
         )
     finally:
         pipeline.close()

@@ -78,7 +78,13 @@ def from_bytes(data: bytes) -> State:
     if len(data) > CHECKPOINT_BYTES_MAX:
         raise BadInput(f"a checkpoint of {len(data)} bytes is too big to be one")
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as members:
+            sizes = [one.file_size for one in members.infolist()]
+            if sum(sizes) > len(data):  # Ours are stored as they are; a bomb is not.
+                raise BadInput("this is no checkpoint of Vedette: it would unpack to more")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise BadInput("this is no checkpoint of Vedette, or it is cut off") from error

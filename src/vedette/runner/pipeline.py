@@ -81,7 +81,7 @@ class Pipeline:
         self._sinks = sinks
         self._pacer_for = pacer_for
         self._executor = executor
-        self._in_flight = workers + SPARE_IN_FLIGHT
+        self._workers = workers
         self._live_queue_packets_max = live_queue_packets_max
         self._limit = limit or Limit()
         self._watch = watch or (lambda _frame, _scene: None)
@@ -92,6 +92,7 @@ class Pipeline:
         self._last: Frame | None = None
         self._resumed_at: Position | None = None
         self._ended = False
+        self._cut = False
 
     def open(self, resume_from: State | None = None) -> StreamFacts:
         """Open source and sinks, and go to where `resume_from` (a `checkpoint()`) was taken.
@@ -126,8 +127,6 @@ class Pipeline:
         """Take the source's frames until it ends, the limit is reached, or `stop` is called."""
         with closing(self._detected()) as detected:
             for frame, detections in detected:
-                if self._limit.ends_before(frame):
-                    return
                 scene = self._analyzer.observe(frame, detections)  # tracks, counts, events
                 self.ledger.add(frame, scene)  # what must survive
                 self._sinks.write(frame, scene)  # what may be lost
@@ -135,7 +134,7 @@ class Pipeline:
                 self._watch(frame, scene)
                 if self._limit.reached(self.ledger.looked_at):
                     return
-        self._ended = not self.stopped
+        self._ended = not (self.stopped or self._cut)
 
     def _frames(self) -> Generator[Frame]:
         assert self._decoder is not None and self._pacer is not None, "open() comes first"
@@ -143,7 +142,11 @@ class Pipeline:
             for packet in packets:
                 if self._stop.is_set:
                     return
-                yield from self._decoder.frames(packet, self._pacer.judge(packet))
+                for frame in self._decoder.frames(packet, self._pacer.judge(packet)):
+                    if self._limit.ends_before(frame):  # Before anybody remembers it.
+                        self._cut = True
+                        return
+                    yield frame
 
     def _packets(self) -> Generator[Packet]:
         packets = self._source.packets()
@@ -162,7 +165,8 @@ class Pipeline:
             self._frames(),
             self._detector,
             executor=self._executor,
-            in_flight=self._in_flight,
+            # A live picture that waits for a worker gets old; a finite one keeps workers busy.
+            in_flight=self._workers + (0 if self._source.live else SPARE_IN_FLIGHT),
             stop=self._stop,
         )
 

@@ -67,7 +67,7 @@ class PacketDecoder(Decoder):
                 the n-th packet's.
             resumed_at: The first packet will be the restart picture of this position.
         """
-        self.read = 0
+        self.read = resumed_at.restart_number if resumed_at else 0
         self.fed = 0
         self.skipped: Counter[str] = Counter()
         self._codec = codec
