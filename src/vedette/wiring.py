@@ -117,11 +117,13 @@ class Wiring:
             UsageError, ConfigError, DetectorError: something that was asked for cannot be had.
         """
         from vedette.analytics.scene import Analyzer
+        from vedette.runner.ahead import Stop
         from vedette.runner.pipeline import Pipeline
 
         source = make_source(request.source, self._settings)
         detector, notes = self._detector(request)
-        sinks = make_sinks(request, source, self._settings)
+        stop = Stop()
+        sinks = make_sinks(request, source, self._settings, stopping=lambda: stop.is_set)
         confidence = detector.confidence if request.confidence is None else request.confidence
         pipeline = Pipeline(
             source=source,
@@ -134,6 +136,7 @@ class Wiring:
             live_queue_packets_max=self._settings.live_queue_packets_max,
             limit=request.limit,
             watch=watch,
+            stop=stop,
         )
         return Analysis(pipeline, sinks, detector.name, tuple(notes))
 
@@ -326,8 +329,14 @@ def load_model(
     )
 
 
-def make_sinks(request: AnalysisRequest, source: Source, settings: Settings) -> Sink:
-    """Make the outputs a request names, as one."""
+def make_sinks(
+    request: AnalysisRequest,
+    source: Source,
+    settings: Settings,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Sink:
+    """Make the outputs a request names, as one; `stopping` tells that nobody should wait more."""
     from vedette.sinks.fanout import Fanout
 
     _check_not_the_source(request)
@@ -345,7 +354,7 @@ def make_sinks(request: AnalysisRequest, source: Source, settings: Settings) -> 
         from vedette.sinks.annotated import AnnotatedSink
 
         sinks.append(AnnotatedSink(request.annotated, request.plan))
-    return Fanout(sinks, queue_frames_max=settings.sink_queue_frames_max)
+    return Fanout(sinks, queue_frames_max=settings.sink_queue_frames_max, stopping=stopping)
 
 
 def _check_not_the_source(request: AnalysisRequest) -> None:

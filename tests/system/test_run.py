@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import signal
 import subprocess
@@ -153,6 +154,30 @@ def test_a_run_that_is_stopped_leaves_every_output_whole(number: int, tmp_path: 
     assert pictures_of(out / "seen.mp4") == len(rows)
     tracks = {one["track_id"] for row in rows for one in row["objects"]} - {None}
     assert len(list((out / "snapshots").iterdir())) == len(tracks) >= 1
+
+
+def test_ctrl_c_is_heard_while_nobody_reads_the_rows(tmp_path: Path) -> None:
+    """Like `| less`: the pipe is full, and the run stands still with it."""
+    video = tmp_path / "seen.mp4"
+    with subprocess.Popen(
+        command("run", ENDLESS, "--predictions", "-", "--annotated", video),
+        env=environment(tmp_path / "cache"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, preexec_fn=heeding_interrupts,
+    ) as child:  # fmt: skip
+        assert child.stdout is not None
+        assert child.stderr is not None
+        fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        while "of 10:00" not in (line := child.stderr.readline()):
+            assert line, "the run ended by itself"
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        code = child.wait(20)
+        child.stdout.close()
+        err = child.stderr.read()
+
+    assert code == INTERRUPTED, err
+    assert "Traceback" not in err
+    assert pictures_of(video) > 0
 
 
 @pytest.mark.parametrize("after_s", [0.1, 0.3, 0.6, 1.0])

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from vedette import __version__
-from vedette.cli import models, run
+from vedette.cli.models import app as models
+from vedette.cli.run import EXAMPLES, run
 
 app = typer.Typer(
     name="vedette",
@@ -17,8 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich's help takes longer to import than all the rest of `--help`.
 )
-app.command(name="run", epilog=run.EXAMPLES)(run.run)
-app.add_typer(models.app, name="models")
+app.command(name="run", epilog=EXAMPLES)(run)
+app.add_typer(models, name="models")
 
 
 def _version(wanted: bool) -> None:

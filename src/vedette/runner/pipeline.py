@@ -57,6 +57,7 @@ class Pipeline:
         live_queue_packets_max: Packets read ahead of a live source's decoder.
         limit: Where to stop by itself.
         watch: Called after every frame, in the pipeline's thread; for progress.
+        stop: Its flag, where others look at it too; `stop()` sets it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Pipeline:
         live_queue_packets_max: int,
         limit: Limit | None = None,
         watch: Callable[[Frame, Scene], None] | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.ledger = Ledger()
         self.facts: StreamFacts | None = None
@@ -85,7 +87,7 @@ class Pipeline:
         self._live_queue_packets_max = live_queue_packets_max
         self._limit = limit or Limit()
         self._watch = watch or (lambda _frame, _scene: None)
-        self._stop = Stop()
+        self._stop = stop or Stop()
         self._newest = Newest()
         self._decoder: Decoder | None = None
         self._pacer: Pacer | None = None
