@@ -261,7 +261,7 @@ def test_the_summary_ends_with_the_truth_and_what_to_try_next(tmp_path: Path) ->
     told = vedette("run", STREET, "--fps", "5", "--scene", scene, cache_dir=tmp_path / "cache")
     without = vedette("run", STREET, "--fps", "5", cache_dir=tmp_path / "cache")
 
-    held = told.out.split("what the built-in scene really held:")[1].splitlines()
+    held = told.out.split("what the whole built-in scene truly holds:")[1].splitlines()
     assert held[1].strip().startswith(f"{len(known.objects)} moving objects (3 people, 1 vehicle")
     assert f"zone crossing: {known.zones['crossing']} entered" in held[2]
     assert "run YOUR.mp4" in told.out.splitlines()[-1]

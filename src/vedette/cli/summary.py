@@ -86,7 +86,7 @@ def as_text(
     lines += _objects(report)
     lines += _places(report)
     if truth is not None:
-        lines += ["", "  what the built-in scene really held:", *_truth(truth)]
+        lines += ["", "  what the whole built-in scene truly holds:", *_truth(truth)]
     outputs = outputs_of(request)
     if outputs:
         lines.append("")
