@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from clips import CLIPS, Clip, add_silence, make, x264
@@ -65,6 +67,45 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
 )
 def test_what_is_only_called_a_video_is_refused(content: bytes, tmp_path: Path) -> None:
     assert "is no video that can be read" in reason(written(tmp_path, "named.mp4", content))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tiff"])
+def test_a_picture_is_called_one(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    cv2.imwrite(str(path), np.full((48, 64, 3), 99, np.uint8))
+
+    assert "(it is a picture)" in reason(path)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("wav", "pcm_s16le"), ("flac", "flac")])
+def test_sound_is_called_sound(suffix: str, codec: str, tmp_path: Path) -> None:
+    path = tmp_path / f"sound.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), format="s16")
+        frame.rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+    assert "(it is sound)" in reason(path)
+
+
+def test_subtitles_are_called_text(tmp_path: Path) -> None:
+    subtitles = b"1\n00:00:01,000 --> 00:00:02,000\nGood evening.\n\n" * 20
+
+    assert "(it is text)" in reason(written(tmp_path, "film.srt", subtitles))
+
+
+def test_pictures_of_absurd_size_are_called_too_large(tmp_path: Path) -> None:
+    raw = b"YUV4MPEG2 W99999 H99999 F25:1 Ip A1:1 C420jpeg\nFRAME\n" + bytes(9000)
+    path = make(Clip("film.avi", codec="mjpeg", pix_fmt="yuvj420p"), tmp_path)
+    film = path.read_bytes()
+    for pair in ("<II", ">HH"):  # As AVI and JPEG write width and height, height and width.
+        size = (128, 96) if pair == "<II" else (96, 128)
+        film = film.replace(struct.pack(pair, *size), struct.pack(pair, 20_000, 20_000))
+
+    assert "larger than" in reason(written(tmp_path, "film.y4m", raw))
+    assert "larger than" in reason(written(tmp_path, "big.avi", film))
 
 
 def test_a_sound_file_holds_no_video(tmp_path: Path) -> None:
@@ -152,7 +193,7 @@ def test_pictures_of_20000_by_20000_are_refused_or_known_as_a_lie(
 def test_a_picture_larger_than_the_limit_is_refused_by_its_size(clip_path: ClipPath) -> None:
     sentence = reason(clip_path("plain.mp4"), Settings(frame_pixels_max=5000))
 
-    assert "128×96; at most 5000 pixels" in sentence
+    assert "128×96, larger than 5000 pixels" in sentence
 
 
 def test_a_stream_whose_pictures_grow_beyond_the_limit_is_stopped(tmp_path: Path) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.domain.errors import BadInput, SourceUnreachable
+from vedette.domain.errors import BadInput, SourceError, SourceUnreachable
 from vedette.settings import Settings
-from vedette.sources.address import redact, stream_name
+from vedette.sources.address import (
+    local_path,
+    redact,
+    split_address,
+    stream_name,
+    without_credentials,
+)
 from vedette.sources.base import Source
 from vedette.sources.file import FileSource
 from vedette.sources.http import HTTPSource
@@ -110,12 +118,67 @@ def test_a_file_is_called_by_its_last_part() -> None:
     assert FileSource("file:///videos/door%202.mp4", Settings()).name == "door 2.mp4"
 
 
-@given(st.text(st.characters(exclude_characters=" '\"", exclude_categories=["Z", "C"]), min_size=6))
-def test_no_password_survives_redaction(password: str) -> None:
-    message = f"failed: 'rtsp://ann:Q{password}Q@10.0.0.7/main' (401)"
+@given(st.text(), st.sampled_from(["rtsp://", "rtsp:/", "rtsp:", ""]))
+def test_no_password_survives_whatever_is_in_it(password: str, scheme: str) -> None:
+    address = f"{scheme}ann:Q{password}Q@10.0.0.7/main"
+    message = f"failed: '{address}' (401)"
 
+    assert without_credentials(address) == f"{scheme or 'ann:'}10.0.0.7/main"
+    assert stream_name(address) == "10.0.0.7/main"
     assert f"Q{password}Q" not in redact(message)
     assert "10.0.0.7/main" in redact(message)
+
+
+@given(st.text())
+def test_an_address_is_split_or_refused_and_nothing_else(text: str) -> None:
+    with contextlib.suppress(BadInput):
+        split_address(f"rtsp://{text}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://ann:hunter'2@127.0.0.1:1/main", "rtsp://ann:hunter 2@127.0.0.1:1/main",
+        "rtsp:/ann:hunter2@127.0.0.1/main", "rtsp:ann:hunter2@127.0.0.1/main",
+        "ann:hunter2@127.0.0.1/main", "ann_x:hunter2@127.0.0.1/main", "ann_x:hunter2@127.0.0.1",
+        "//ann:hunter2@127.0.0.1/main", " rtsp://ann:hunter2@127.0.0.1/main",
+        "rtsp://ann:hunter℀@127.0.0.1:1/main", "rtsp://ann:[hunter2@127.0.0.1:1/main",
+        "rtsp://ann:hunter2@[::1/main", "rtsp://127.0.0.1:1/user=ann_pas=hunter2",
+        "rtsp://ann:hunter2%40127.0.0.1/main", "ftp://ann:hunter2@127.0.0.1/main",
+    ],
+)  # fmt: skip
+def test_a_mistaken_address_is_told_without_its_password(
+    address: str, registry: SourceRegistry
+) -> None:
+    names: list[str] = []
+
+    def open_it() -> None:
+        source = registry.source(address)
+        names.append(source.name)
+        source.open()
+
+    with pytest.raises((BadInput, SourceError)) as failed:
+        open_it()
+
+    assert "hunter" not in f"{names} {failed.value} {failed.value.__cause__}"
+
+
+@pytest.mark.parametrize("address", ["rtsp://[::1/main", "http://a]b/", "synthetic://[street"])
+def test_a_malformed_address_is_refused(address: str) -> None:
+    with pytest.raises(BadInput, match="malformed"):
+        split_address(address)
+
+
+def test_a_file_source_tells_which_path_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "film:1.mp4").touch()
+    home = os.path.expanduser("~")  # noqa: PTH111
+
+    assert local_path("a b.mp4") == Path("a b.mp4")
+    assert local_path("~/a@b.mp4") == Path(home, "a@b.mp4")
+    assert local_path("file:///films/a%20@b.mp4") == Path("/films/a @b.mp4")
+    assert local_path(f"{tmp_path}/film:1.mp4") == tmp_path / "film:1.mp4"
+    assert local_path("rtsp://host/a.mp4") is None
+    assert local_path("synthetic://street") is None
 
 
 def test_a_webcam_that_is_not_there_says_so() -> None:

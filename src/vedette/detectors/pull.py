@@ -67,7 +67,10 @@ def pull(
 
 def _address(model: CatalogModel, models_url: str) -> str:
     address = f"{models_url.rstrip('/')}/{model.file_name}" if models_url else model.url
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # It quotes the address, with its password.
+        raise ConfigError("VEDETTE_MODELS_URL is malformed; check its host") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
             f"VEDETTE_MODELS_URL must be the http:// or https:// address of a folder, not "

@@ -72,7 +72,7 @@ class ContainerSource(Source):
         self._container: InputContainer | None = None
         self._lock = threading.Lock()
         self._in_use = False
-        self._closed = False
+        self._closed = threading.Event()
 
     def open(self, resume_at: Position | None = None) -> StreamFacts:
         with self._used():
@@ -84,24 +84,24 @@ class ContainerSource(Source):
                     self._start()
                 facts = self._facts()
             except Exception:
-                if self._closed:  # What fails then fails because of that.
+                if self._closed.is_set():  # What fails then fails because of that.
                     raise self._stopped() from None
                 raise
-        if self._closed:
+        if self._closed.is_set():
             raise self._stopped()
         return facts
 
     def packets(self) -> Iterator[Packet]:
-        if self._closed:
+        if self._closed.is_set():
             return
         assert self._container is not None, "open first"
         with self._used():
             for payload in self._payloads():
-                if self._closed:
+                if self._closed.is_set():
                     return
                 if self._timeline.stamp(payload):
                     yield self._packet(payload)
-            if self._closed:
+            if self._closed.is_set():
                 return
             if self.live:
                 raise SourceEnded(
@@ -109,7 +109,7 @@ class ContainerSource(Source):
                     cause=StreamCause.SOURCE_ENDED,
                 )
             yield Packet(None, None, None, self._time_base, False, False, 0)  # noqa: FBT003
-            if not self._closed:
+            if not self._closed.is_set():
                 self._check_whole()
 
     def decoder(self) -> Decoder:
@@ -126,7 +126,7 @@ class ContainerSource(Source):
     def close(self) -> None:
         """Let go; while another thread opens or reads, that thread does so as soon as it can."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             in_use = self._in_use
         if not in_use:
             self._let_go()
@@ -135,7 +135,7 @@ class ContainerSource(Source):
     def _used(self) -> Iterator[None]:
         """Keep `close` in another thread from freeing what FFmpeg works on here."""
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise self._stopped()
             self._in_use = True
         try:
@@ -143,7 +143,7 @@ class ContainerSource(Source):
         finally:
             with self._lock:
                 self._in_use = False
-            if self._closed:
+            if self._closed.is_set():
                 self._let_go()
 
     def _stopped(self) -> Stopped:
@@ -223,13 +223,13 @@ class ContainerSource(Source):
             )
         if codec.width <= 0 or codec.height <= 0:
             raise BadInput(
-                f"{self.name}: its video has no usable picture size: none at all, or more than "
+                f"{self.name}: its pictures have no size, or are larger than "
                 f"{self._settings.frame_pixels_max} pixels (VEDETTE_FRAME_PIXELS_MAX)"
             )
         if codec.width * codec.height > self._settings.frame_pixels_max:
             raise BadInput(
-                f"{self.name}: its pictures are {codec.width}×{codec.height}; at most "
-                f"{self._settings.frame_pixels_max} pixels are decoded (VEDETTE_FRAME_PIXELS_MAX)"
+                f"{self.name}: its pictures are {codec.width}×{codec.height}, larger than "
+                f"{self._settings.frame_pixels_max} pixels (VEDETTE_FRAME_PIXELS_MAX)"
             )
         return stream
 
@@ -334,7 +334,7 @@ class ContainerSource(Source):
 
     def _read(self) -> Iterator[Payload]:
         """Yield the video's packets as FFmpeg gives them; ends where the stream ends."""
-        while not self._closed:
+        while not self._closed.is_set():
             try:
                 payload = next(self._demuxed, None)
             except FFmpegError as error:

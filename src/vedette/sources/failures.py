@@ -13,7 +13,7 @@ from vedette.domain.errors import (
     StreamCause,
     VedetteError,
 )
-from vedette.sources.address import redact
+from vedette.sources.address import redact, without_credentials
 
 # FFmpeg gives up a little before or after the time it was told.
 _TIMEOUT_SHARE = 0.9
@@ -21,7 +21,7 @@ _TIMEOUT_SHARE = 0.9
 
 def bare(error: FFmpegError) -> FFmpegError:
     """Give the error without credentials: FFmpeg quotes the whole address in it."""
-    filename = redact(str(error.filename)) if error.filename else None
+    filename = without_credentials(str(error.filename)) if error.filename else None
     return type(error)(error.errno or 0, redact(str(error.strerror)), filename)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from vedette.domain.errors import BadInput
+from vedette.sources.address import split_address
 from vedette.sources.container import ContainerSource
 
 
@@ -15,7 +15,7 @@ class NetworkSource(ContainerSource):
     live_by_nature: ClassVar[bool] = True
 
     def _check(self) -> None:
-        if not urlsplit(self._address).netloc:
+        if not split_address(self._address).netloc:
             raise BadInput(f"{self.name}: the address names no host")
 
     def _options(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vedette.domain.errors import BadInput
-from vedette.sources.address import redact, scheme_of
+from vedette.sources.address import scheme_of, without_credentials
 from vedette.sources.base import Source
 
 FILE = "file"
@@ -36,7 +36,7 @@ class SourceRegistry:
         kind = self._kind(address)
         if kind not in self._constructors:
             raise BadInput(
-                f"{redact(address)}: '{kind}:' is not opened; "
+                f"{without_credentials(address)}: '{kind}:' is not opened; "
                 f"name a file or one of {self.allowed()}"
             )
         return self._constructors[kind](address)

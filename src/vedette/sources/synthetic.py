@@ -52,7 +52,7 @@ class SyntheticSource(ContainerSource):
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True  # From here on no maker begins.
+            self._closed.set()  # From here on no maker begins.
             maker, self._maker = self._maker, None
         if maker is not None:
             maker.pipe.shut()  # First: a reader that waits for a picture waits no more.
@@ -63,7 +63,7 @@ class SyntheticSource(ContainerSource):
     def _connect(self) -> InputContainer:
         av.logging.set_libav_level(av.logging.PANIC)
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise self._stopped()
             self._maker = maker = _Maker(self.parameters)
         try:

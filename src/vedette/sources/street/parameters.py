@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from vedette.domain.errors import BadInput
+from vedette.sources.address import split_address, without_credentials
 
 SCHEME = "synthetic"
 SCENE = "street"
@@ -70,10 +71,12 @@ def parse_street(url: str) -> StreetParameters:
     Raises:
         BadInput: another scene, an unknown or doubled key, or a bad value; says what is allowed.
     """
-    parts = urlsplit(url)
+    parts = split_address(url)
     scene = parts.netloc + parts.path.rstrip("/")
     if parts.scheme != SCHEME or scene != SCENE:
-        raise BadInput(f"{url}: there is no such built-in scene; use {SCHEME}://{SCENE}")
+        raise BadInput(
+            f"{without_credentials(url)}: there is no such built-in scene; use {SCHEME}://{SCENE}"
+        )
     chosen: dict[str, int] = {}
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if key not in BOUNDS:
