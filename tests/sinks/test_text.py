@@ -18,7 +18,7 @@ import pytest
 
 from pictures import ArrayFrame, grey_picture
 from scenes import one_object, scene_of, stream_facts
-from vedette.domain.errors import SinkClosed, SinkRefused
+from vedette.domain.errors import SinkClosed, SinkRefused, SinkUnavailable
 from vedette.domain.frame import Frame
 from vedette.domain.prediction import Origin, prediction_row
 from vedette.domain.scene import Scene
@@ -233,6 +233,34 @@ def test_full_pipe_that_does_not_block_is_waited_for() -> None:
 
     assert len(lines) == 400
     assert all(json.loads(line) == ROWS[0] for line in lines)
+
+
+def test_line_longer_than_a_pipe_holds_can_be_let_go() -> None:
+    crowd = scene_of(*(one_object(track_id=number) for number in range(1000)))
+    refused: list[SinkUnavailable] = []
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe, os.fdopen(reading, "rb"):
+        sink = prediction_sink("-", ORIGIN, stdout=pipe)
+        sink.open(stream_facts())
+
+        def write() -> None:
+            try:
+                sink.write(ArrayFrame(PICTURE), crowd)
+            except SinkUnavailable as error:
+                refused.append(error)
+
+        # A daemon: should it not be let go, the test fails and does not hang.
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        writer.join(0.3)
+        waited = writer.is_alive()
+        sink.let_go()
+        writer.join(2)
+        ended = not writer.is_alive()
+
+    assert waited
+    assert ended
+    assert len(refused) == 1
 
 
 def _written_while_read(sink: Sink, reading: int, count: int) -> list[bytes]:
