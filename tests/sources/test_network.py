@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import itertools
 import socket
 import threading
 import time
@@ -241,6 +242,7 @@ class _MotionJPEG(http.server.BaseHTTPRequestHandler):
     """A cheap camera: JPEG after JPEG in one endless answer, here of two seconds."""
 
     pictures: ClassVar[list[bytes]] = []
+    pause_s: ClassVar[float] = 0.02
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
@@ -252,7 +254,7 @@ class _MotionJPEG(http.server.BaseHTTPRequestHandler):
         for picture in self.pictures:
             head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
             self.wfile.write(head.encode() + picture + b"\r\n")
-            time.sleep(0.02)
+            time.sleep(self.pause_s)
 
 
 def test_motion_jpeg_over_http_is_live_and_ends_when_the_camera_hangs_up(
@@ -276,6 +278,55 @@ def test_motion_jpeg_over_http_is_live_and_ends_when_the_camera_hangs_up(
     assert facts.live
     assert [frame.number for frame in taken] == list(range(60))
     assert taken[0].captured_at is not None
+
+
+class _SlowMotionJPEG(_MotionJPEG):
+    pause_s = 0.2
+
+
+def test_motion_jpeg_is_timed_by_its_arrival(
+    clip_path: ClipPath, serve: Callable[..., str]
+) -> None:
+    with av.open(str(clip_path("motion-jpeg.avi"))) as clip:
+        pictures = [bytes(packet) for packet in clip.demux(video=0) if packet.size]
+    _SlowMotionJPEG.pictures = pictures[:15]
+    source = HTTPSource(serve(None, _SlowMotionJPEG), QUICK)
+    facts = source.open()
+    decoder = source.decoder()
+    times_s: list[float] = []
+
+    def take_up() -> None:
+        for packet in source.packets():
+            times_s.extend(frame.pts_s for frame in decoder.frames(packet, LOOK_AT_ALL))
+
+    with pytest.raises(SourceEnded):
+        take_up()
+    source.close()
+
+    # The first few waited until it was clear what the stream is.
+    assert facts.frame_rate is None
+    assert len(times_s) == 15
+    assert all(before < after for before, after in itertools.pairwise(times_s))
+    assert times_s[14] - times_s[4] == pytest.approx(2.0, rel=0.2)
+
+
+class _WithoutLength(_Quiet):
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Content-Length":
+            super().send_header(keyword, value)
+
+
+def test_a_recording_of_known_length_is_finite_even_where_no_part_of_it_can_be_had(
+    clip_path: ClipPath, serve: Callable[..., str]
+) -> None:
+    path = clip_path("b-frames.ts")
+    finite = HTTPSource(f"{serve(path.parent)}/{path.name}", QUICK)
+    endless = HTTPSource(f"{serve(path.parent, _WithoutLength)}/{path.name}", QUICK)
+
+    assert [look.number for look in truth(path)] == numbers(finite)
+    assert not finite.live
+    assert endless.open().live
+    endless.close()
 
 
 def test_a_udp_port_to_which_nobody_sends_times_out() -> None:

@@ -147,12 +147,24 @@ def test_audio_alone(run, tmp_path: Path) -> None:
 
 
 def test_a_picture_of_absurd_size(run, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "huge.png"), np.zeros((20_000, 20_000), np.uint8))
+    """A raw film whose header says 99999x99999."""
+    (tmp_path / "huge.y4m").write_bytes(
+        b"YUV4MPEG2 W99999 H99999 F25:1 Ip A1:1 C420jpeg\nFRAME\n" + bytes(9000)
+    )
 
-    told = run(tmp_path / "huge.png")
+    told = run(tmp_path / "huge.y4m")
 
     assert told.code == CALLERS_MISTAKE
     assert "larger than" in told.sentence()
+
+
+def test_a_photo_is_called_a_picture(run, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), np.zeros((64, 96), np.uint8))
+
+    told = run(tmp_path / "photo.png")
+
+    assert told.code == CALLERS_MISTAKE
+    assert "it is a picture" in told.sentence()
 
 
 def test_a_stream_of_no_pictures_per_second(run, tmp_path: Path) -> None:

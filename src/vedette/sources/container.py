@@ -164,6 +164,13 @@ class ContainerSource(Source):
     def _is_live(self, container: InputContainer) -> bool:  # noqa: ARG002
         return self.live_by_nature
 
+    def _tick(self, container: InputContainer) -> Fraction | None:  # noqa: ARG002
+        """Give the time base of the packets, where it is not the stream's own."""
+        return None
+
+    def _time(self, payload: av.Packet[av.stream.Stream]) -> None:
+        """Mend what FFmpeg says of the times of a packet that just came."""
+
     def _open_error(self, error: FFmpegError, waited_s: float) -> VedetteError:
         return open_failure(
             self.name,
@@ -237,7 +244,7 @@ class ContainerSource(Source):
         assert self._container is not None
         container, stream, codec = self._container, self._stream, self._stream.codec_context
         assert stream.time_base is not None
-        self._time_base: Fraction = stream.time_base
+        self._time_base: Fraction = self._tick(container) or stream.time_base
         self._codec = codec
         codec.thread_count = 1  # Sources run beside each other; a decoder needs no threads.
         codec.options = {"max_pixels": str(self._settings.frame_pixels_max)}
@@ -344,6 +351,7 @@ class ContainerSource(Source):
                     return  # FFmpeg's own flush.
                 if payload.is_corrupt and self._knows_sizes:
                     return  # The file ends in the middle of a packet.
+                self._time(payload)
                 self._note_end(payload)
                 # An empty packet repeats the picture before it, and to a codec means the end.
                 if payload.stream_index == self._stream.index and payload.size:
