@@ -8,11 +8,12 @@ import time
 
 import pytest
 
-from vedette.domain.errors import BadInput, Stopped
+from vedette.domain.errors import BadInput, SourceEnded, Stopped
 from vedette.domain.frame import Frame, PixelFormat
 from vedette.domain.packet import LOOK_AT_ALL, Packet
 from vedette.domain.stream import Position
 from vedette.settings import Settings
+from vedette.sources.street.film import Film
 from vedette.sources.street.pipe import PIPE_BYTES_MAX, Pipe
 from vedette.sources.synthetic import SyntheticSource
 
@@ -188,6 +189,35 @@ def test_pipe_that_nobody_reads_lets_its_maker_go() -> None:
 
     assert not writer.is_alive()
     assert pipe.read(10) == b""
+
+
+@pytest.mark.parametrize("made", [0, 1, 12])
+def test_scene_whose_making_fails_gives_what_there_is_and_raises(
+    made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint = Film.planes
+
+    def run_out_of_memory(film: Film, number: int) -> object:
+        if number == made:
+            raise MemoryError("no room for a picture")
+        return paint(film, number)
+
+    monkeypatch.setattr(Film, "planes", run_out_of_memory)
+    source = SyntheticSource(SMALL, Settings())
+    taken: list[Packet] = []
+
+    def take_up() -> None:
+        source.open()
+        taken.extend(source.packets())
+
+    whole = max(made - 1, 0)  # A fragment of MP4 is written once the next one begins.
+    with pytest.raises(SourceEnded, match=f"after {whole} of 40.*no room") as ended:
+        take_up()
+    source.close()
+
+    assert isinstance(ended.value.__cause__, MemoryError)
+    assert len([one for one in taken if not one.is_flush]) == whole
+    assert not makers()
 
 
 def test_scene_that_is_none_is_refused_before_anything_starts() -> None:

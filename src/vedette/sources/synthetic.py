@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import av
 from av.container import InputContainer
+from av.error import FFmpegError
 
 from vedette.clock import Clock
+from vedette.domain.errors import SourceEnded, SourceError, StreamCause
 from vedette.domain.stream import Position, StreamFacts
 from vedette.settings import Settings
 from vedette.sources.container import ContainerSource
@@ -68,9 +70,26 @@ class SyntheticSource(ContainerSource):
             self._maker = maker = _Maker(self.parameters)
         try:
             return av.open(maker.pipe, "r", format="mov", buffer_size=32768)
+        except FFmpegError as error:
+            maker.stop()
+            raise self._broken_off(maker, 0) from maker.failure or error
         except BaseException:
             maker.stop()
             raise
+
+    def _check_whole(self) -> None:
+        maker = self._maker
+        if maker is not None and self._timeline.delivered < self.parameters.pictures:
+            maker.stop()
+            raise self._broken_off(maker, self._timeline.delivered) from maker.failure
+
+    def _broken_off(self, maker: _Maker, made: int) -> SourceError:
+        why = f"{type(maker.failure).__name__} {maker.failure}" if maker.failure else "it hangs"
+        return SourceEnded(
+            f"{self.name}: the making of the scene broke off after {made} of "
+            f"{self.parameters.pictures} pictures ({why.strip()})",
+            cause=StreamCause.SOURCE_ENDED,
+        )
 
     def _facts(self) -> StreamFacts:
         # A film that is written while it is read cannot say in its head how long it will be.
@@ -87,6 +106,7 @@ class _Maker:
 
     def __init__(self, parameters: StreetParameters) -> None:
         self.pipe = Pipe()
+        self.failure: Exception | None = None
         self._parameters = parameters
         self._thread = threading.Thread(target=self._run, name="synthetic-street", daemon=True)
         self._thread.start()
@@ -99,5 +119,7 @@ class _Maker:
     def _run(self) -> None:
         try:
             write_film(self._parameters, self.pipe, wanted=lambda: self.pipe.wanted)
+        except Exception as error:  # noqa: BLE001  (told by the thread that reads)
+            self.failure = error
         finally:
             self.pipe.end()

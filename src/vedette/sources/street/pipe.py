@@ -8,6 +8,8 @@ import threading
 PIPE_BYTES_MAX = 1_000_000
 # A reader that waits longer than this for a picture waits for a maker that hangs.
 _WAIT_MAX_S = 60.0
+# A writer waits longer: whoever takes the film may have been halted for a while.
+_FULL_MAX_S = 3600.0
 
 
 class Pipe:
@@ -24,16 +26,24 @@ class Pipe:
         self.wanted = True
 
     def write(self, piece: bytes) -> int:
-        """Put bytes in; the whole piece, however full the pipe."""
+        """Put bytes in; the whole piece, however full the pipe.
+
+        Raises:
+            TimeoutError: nobody took any for an hour.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: len(self._held) < PIPE_BYTES_MAX or not self.wanted)
+            taken = self._changed.wait_for(
+                lambda: len(self._held) < PIPE_BYTES_MAX or not self.wanted, _FULL_MAX_S
+            )
+            if not taken:
+                raise TimeoutError("nobody takes the film")
             if self.wanted:
                 self._held += piece
                 self._changed.notify_all()
         return len(piece)
 
     def read(self, size: int) -> bytes:
-        """Take up to `size` bytes out; none at the end of the film."""
+        """Take up to `size` bytes out; none at the end, or where the maker hangs."""
         with self._changed:
             self._changed.wait_for(
                 lambda: bool(self._held) or self._ended or not self.wanted, _WAIT_MAX_S
