@@ -51,8 +51,9 @@ def fit(card: ModelCard, frame_width: int, frame_height: int) -> Letterbox:
     """Plan the input for frames of one size.
 
     A model of fixed size gets its size. A dynamic one gets the smallest input whose sides are
-    multiples of the largest stride and leave a margin beside the picture: padding costs as much to look at as picture does, and a
-    416 x 416 model on a 16:9 frame would spend two fifths of its time on grey.
+    multiples of the largest stride and leave a margin beside the picture: padding costs as much to
+    look at as picture does, and a 416 x 416 model on a 16:9 frame would spend two fifths of its
+    time on grey.
     """
     if card.letterbox is LetterboxKind.STRETCH:
         return Letterbox(
