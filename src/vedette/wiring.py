@@ -358,9 +358,13 @@ def make_sinks(
 
 
 def _check_not_the_source(request: AnalysisRequest) -> None:
-    source = Path(request.source)
+    from vedette.sources.address import local_path
+
+    source = local_path(request.source)
+    if source is None or not source.is_file():
+        return
     targets = [Path(target) for target in (request.annotated, request.predictions) if target]
-    if source.is_file() and any(one.exists() and source.samefile(one) for one in targets):
+    if any(one.exists() and source.samefile(one) for one in targets):
         raise BadInput(f"{source}: an output would replace the source itself; name another")
 
 
