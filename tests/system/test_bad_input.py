@@ -341,7 +341,10 @@ def test_classes_the_model_does_not_know(run, tmp_path: Path) -> None:
         ("zones:\n  - name: a\n    polygon: [[0, 0], [1, 0]]\n", 3),
         ("zones:\n  - name: a\n    poligon: [[0, 0], [1, 0], [1, 1]]\n", 3),
         ("zones:\n  - name: a\n    polygon: [[0, 0], [640, 0], [1, 1]]\n", 3),
-        ("lines:\n  - name: a\n    from: [0, 0]\n    to: [1\n", 4),
+        (
+            "lines:\n  - name: a\n    from: [0, 0]\n    to: [1\n",
+            5,
+        ),  # Where it ends, and the bracket does not.
     ],
 )
 def test_a_bad_scene_file_says_which_line(run, tmp_path: Path, text: str, line: int) -> None:
