@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from vedette.cli.wording import clock_text, counts_text
@@ -68,12 +67,7 @@ class Progress(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def _end(self) -> None:  # noqa: B027  (most leave nothing on the screen)

@@ -31,7 +31,6 @@ GHOST_S = 0.6
 AREA_HALF_PX = 20.0
 CONTRAST_HALF = 2.0
 CONFIDENCE = 0.4
-CONFIDENCE_FLOOR = 0.1
 
 
 class MotionDetector(Detector):

@@ -37,7 +37,7 @@ from vedette.sources.timeline import Timeline
 # image sequences, subtitles, ANSI art): a text file is no video.
 VIDEO_FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,ivf,mxf,m4v,h264,hevc,mjpeg,av1,obu,nut,"
-    "wtv,dv,rm,gif,y4m,yuv4mpegpipe,3dostr"
+    "wtv,dv,rm,gif,yuv4mpegpipe,3dostr"
 )
 # Packets looked at ahead: whether they bear a PTS, and how the picture is turned.
 _HEAD_PACKETS = 16
