@@ -62,11 +62,14 @@ class Settings:
     live_lag_max_s: float = _limits(
         1.0, 0.05, 60, "A live source later than this skips to its next key frame."
     )
-    live_queue_packets_max: int = _limits(
-        1024, 1, 100_000, "Packets of a live source read ahead; when full, reading waits."
+    packets_ahead_max: int = _limits(
+        1024,
+        1,
+        100_000,
+        "Packets read ahead of decoding from a network, webcam or maker; when full, reading waits.",
     )
     workers: int = _limits(
-        0, 0, 1024, "Frames in detection at once over all sources; 0 means one per core."
+        0, 0, 1024, "Threads that work on frames, over all sources; 0 means one per core."
     )
     sink_queue_frames_max: int = _limits(
         8,

@@ -10,7 +10,6 @@ import importlib
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from vedette.domain.scene import Scene
     from vedette.domain.stream import Position, StreamFacts
     from vedette.runner.analysis import RunReport
+    from vedette.runner.crew import Crew
     from vedette.runner.ledger import Limit
     from vedette.runner.pacing import Pacer
     from vedette.runner.pipeline import Pipeline
@@ -82,7 +82,7 @@ class Wiring:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._workers = settings.workers or len(os.sched_getaffinity(0))
-        self._executor: Executor | None = None
+        self._shared_crew: Crew | None = None
         self._shared: dict[tuple[str, tuple[str, ...] | None, float | None], Detector] = {}
         self._lock = threading.Lock()
 
@@ -90,8 +90,8 @@ class Wiring:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+        if self._shared_crew is not None:
+            self._shared_crew.close()
         for detector in self._shared.values():
             detector.close()
 
@@ -125,23 +125,24 @@ class Wiring:
             analyzer=Analyzer(request.plan, confidence=confidence, classes=request.classes),
             sinks=sinks,
             pacer_for=partial(make_pacer, fps=request.fps, settings=self._settings),
-            executor=self._threads(),
-            workers=self._workers,
-            live_queue_packets_max=self._settings.live_queue_packets_max,
+            crew=self._crew(),
+            packets_ahead_max=self._settings.packets_ahead_max,
             limit=request.limit,
             watch=watch,
             stop=stop,
         )
         return Analysis(pipeline, sinks, detector.name, tuple(notes))
 
-    def _threads(self) -> Executor:
-        if self._executor is None:
+    def _crew(self) -> Crew:
+        if self._shared_crew is None:
             import cv2
+
+            from vedette.runner.crew import Crew
 
             # Work is split by frame over our own threads; OpenCV's would only compete with them.
             cv2.setNumThreads(1)
-            self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="detect")
-        return self._executor
+            self._shared_crew = Crew(self._workers)
+        return self._shared_crew
 
     def _detector(self, request: AnalysisRequest) -> tuple[Detector, list[str]]:
         chosen, notes = choose_detector(request.detector, self._settings)

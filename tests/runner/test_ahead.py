@@ -3,16 +3,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-import numpy as np
 import pytest
 
-from pictures import ArrayFrame
-from vedette.detectors.scripted import ScriptedDetector
 from vedette.domain.errors import SourceEnded, StreamCause
-from vedette.runner.ahead import JOIN_S, Ahead, Stop, in_order
+from vedette.runner.ahead import Ahead
 
 DEADLINE_S = 10.0
 
@@ -75,21 +71,3 @@ def test_closing_ends_the_thread_and_runs_the_finally_of_its_items_there() -> No
 
     wait_until(lambda: ended_in == ["its own"])
     assert "its own" not in [thread.name for thread in threading.enumerate()]
-
-
-def test_leaving_early_does_not_wait_for_room_that_nobody_makes() -> None:
-    """A limit ends the run while the decoder waits for a free place in detection."""
-    picture = np.zeros((8, 8, 3), np.uint8)
-    frames = (ArrayFrame(picture, number=number) for number in range(100))
-    detector = ScriptedDetector({}, ("person",))
-
-    with ThreadPoolExecutor(1) as executor:
-        started = time.monotonic()
-        with closing(
-            in_order(frames, detector, executor=executor, in_flight=2, stop=Stop())
-        ) as detected:
-            assert next(detected)[0].number == 0
-        waited_s = time.monotonic() - started
-
-    assert waited_s < JOIN_S
-    assert "decode" not in [thread.name for thread in threading.enumerate()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import numpy as np
@@ -15,7 +14,9 @@ from vedette.detectors.scripted import ScriptedDetector
 from vedette.domain.detection import Detections
 from vedette.domain.errors import SourceUnreachable, StreamCause
 from vedette.domain.frame import Frame
-from vedette.runner.ahead import Newest, Stop
+from vedette.runner.ahead import Stop
+from vedette.runner.crew import Crew
+from vedette.runner.newest import Newest
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 PATIENCE_S = 10.0
@@ -47,8 +48,8 @@ def test_pictures_nobody_is_free_for_are_left_out_and_counted() -> None:
         all_in.set()
 
     taken = []
-    with ThreadPoolExecutor(1) as executor:
-        detected = newest.detected(frames(), detector, executor=executor, in_flight=1, stop=Stop())
+    with closing(Crew(1)) as crew:
+        detected = newest.detected(frames(), detector, crew=crew, stop=Stop())
         with closing(detected):
             waiter = threading.Thread(
                 target=lambda: (all_in.wait(PATIENCE_S), detector.may_answer.release(10))
@@ -67,9 +68,9 @@ def test_an_error_comes_after_the_pictures_before_it() -> None:
         yield ArrayFrame(PICTURE, number=0)
         raise SourceUnreachable("the camera fell silent", cause=StreamCause.STALLED)
 
-    with ThreadPoolExecutor(1) as executor:
+    with closing(Crew(1)) as crew:
         detected = Newest().detected(
-            frames(), ScriptedDetector({}, ("person",)), executor=executor, in_flight=1, stop=Stop()
+            frames(), ScriptedDetector({}, ("person",)), crew=crew, stop=Stop()
         )
         assert next(detected)[0].number == 0
         with pytest.raises(SourceUnreachable, match="fell silent"):
@@ -83,9 +84,9 @@ def test_stopping_ends_it_though_no_picture_comes() -> None:
         silent.wait(PATIENCE_S)
         yield ArrayFrame(PICTURE, number=0)
 
-    with ThreadPoolExecutor(1) as executor:
+    with closing(Crew(1)) as crew:
         detected = Newest().detected(
-            frames(), ScriptedDetector({}, ("person",)), executor=executor, in_flight=1, stop=stop
+            frames(), ScriptedDetector({}, ("person",)), crew=crew, stop=stop
         )
         threading.Timer(0.2, stop.set).start()
         assert list(detected) == []

@@ -1,10 +1,4 @@
-"""The schedule of a frame's road: who works ahead of whom, and what happens when one is late.
-
-A finite source never loses a picture: reading and decoding run ahead in one thread, several frames
-are in detection at once, results are taken up in frame order, and whoever is ahead waits.
-
-A live source never waits: one thread reads, one decodes, and whoever is free to detect takes the
-newest picture; those it was too busy for are counted.
+"""Running ahead: an iterator in a thread of its own, a bounded way before its reader.
 
 Decoding and inference release the interpreter's lock, so threads of one process use all cores.
 """
@@ -13,15 +7,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import Counter, deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Generic, TypeVar
-
-from vedette.detectors.base import Detector
-from vedette.domain.detection import Detections
-from vedette.domain.frame import Frame
 
 T = TypeVar("T")
 
@@ -53,14 +41,19 @@ class Stop:
         return self._event.is_set() or (self._within is not None and self._within.is_set)
 
 
+def close(items: Iterator[object]) -> None:
+    """Close a generator now, in this thread, so that its own `finally` runs here."""
+    if isinstance(items, Generator):
+        items.close()
+
+
 @contextmanager
 def closing_early(items: Iterator[T]) -> Iterator[Iterator[T]]:
-    """Close a generator in the thread that runs it, so that its own `finally` runs there."""
+    """Close a generator in the thread that runs it."""
     try:
         yield items
     finally:
-        if isinstance(items, Generator):
-            items.close()
+        close(items)
 
 
 class Ahead(Generic[T]):
@@ -117,147 +110,3 @@ class Ahead(Generic[T]):
                 continue
             return True
         return False
-
-
-def in_order(
-    frames: Iterator[Frame],
-    detector: Detector,
-    *,
-    executor: Executor,
-    in_flight: int,
-    stop: Stop,
-) -> Generator[tuple[Frame, Detections]]:
-    """Detect in every frame, `in_flight` of them at once, and give results in frame order.
-
-    A detector that keeps state sees its frames one by one, as results are taken up: what it
-    remembers is then always that of the frame last given.
-    """
-    if detector.keeps_state:
-        with closing(Ahead(frames, limit=in_flight, name="decode", stop=stop)) as pictures:
-            for frame in pictures:
-                yield frame, detector.detect([frame])[0]
-        return
-
-    room = threading.Semaphore(in_flight)
-    left = Stop(stop)
-
-    def submitted() -> Iterator[tuple[Frame, Future[list[Detections]]]]:
-        with closing_early(frames):
-            for frame in frames:
-                while not room.acquire(timeout=STOP_LOOK_S):
-                    if left.is_set:
-                        return
-                yield frame, executor.submit(detector.detect, [frame])
-
-    with closing(Ahead(submitted(), limit=in_flight, name="decode", stop=left)) as ahead:
-        try:
-            for frame, future in ahead:
-                yield frame, future.result()[0]
-                room.release()
-        finally:
-            left.set()  # Before the thread is waited for: it may be waiting for room.
-
-
-class Newest:
-    """Gives a live source's newest picture to whoever is free, and counts those left out.
-
-    Attributes:
-        skipped: Pictures nobody was free for, under `busy`.
-    """
-
-    def __init__(self) -> None:
-        self.skipped: Counter[str] = Counter()
-        self._changed = threading.Condition()
-        self._waiting: Frame | None = None
-        self._ended = False
-        self._error: BaseException | None = None
-
-    def detected(
-        self,
-        frames: Iterator[Frame],
-        detector: Detector,
-        *,
-        executor: Executor,
-        in_flight: int,
-        stop: Stop,
-    ) -> Generator[tuple[Frame, Detections]]:
-        """Detect in the newest frame whenever there is room; results in frame order.
-
-        Frames are numbered anew, by looks.
-        """
-        looks = 0
-        left = Stop()
-        under_way: deque[tuple[Frame, Future[list[Detections]]]] = deque()
-        thread = threading.Thread(
-            target=self._take_in, args=(frames, left), name="decode", daemon=True
-        )
-        thread.start()
-        try:
-            while not stop.is_set:
-                done = self._next_done(under_way, detector, executor, in_flight)
-                if done is None:
-                    return
-                frame, found = done
-                if frame is None or found is None:
-                    continue
-                frame.number = looks
-                looks += 1
-                yield frame, found
-        finally:
-            left.set()
-            thread.join(JOIN_S)
-
-    def _next_done(
-        self,
-        under_way: deque[tuple[Frame, Future[list[Detections]]]],
-        detector: Detector,
-        executor: Executor,
-        in_flight: int,
-    ) -> tuple[Frame | None, Detections | None] | None:
-        """Give the next result, (None, None) if none came in a moment, None at the end."""
-        with self._changed:
-            room = 1 if detector.keeps_state else in_flight
-            if self._waiting is not None and len(under_way) < room:
-                frame, self._waiting = self._waiting, None
-            elif under_way:
-                frame = None
-                if not under_way[0][1].done():
-                    self._changed.wait(STOP_LOOK_S)
-            elif self._ended:
-                if self._error is not None:
-                    raise self._error
-                return None
-            else:
-                self._changed.wait(STOP_LOOK_S)
-                return None, None
-        if frame is not None:
-            if detector.keeps_state:
-                return frame, detector.detect([frame])[0]
-            future = executor.submit(detector.detect, [frame])
-            future.add_done_callback(self._tell)
-            under_way.append((frame, future))
-        if under_way and under_way[0][1].done():
-            ready, result = under_way.popleft()
-            return ready, result.result()[0]
-        return None, None
-
-    def _take_in(self, frames: Iterator[Frame], left: Stop) -> None:
-        try:
-            with closing_early(frames):
-                for frame in frames:
-                    with self._changed:
-                        if self._waiting is not None:
-                            self.skipped["busy"] += 1
-                        self._waiting = frame
-                        self._changed.notify()
-                    if left.is_set:
-                        break
-        except BaseException as error:  # noqa: BLE001  (handed to the reader, who raises it)
-            self._error = error
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
-
-    def _tell(self, _: Future[list[Detections]]) -> None:
-        with self._changed:
-            self._changed.notify()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator
-from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -17,14 +16,13 @@ from vedette.domain.packet import Packet
 from vedette.domain.scene import Scene
 from vedette.domain.stream import Position, StreamFacts
 from vedette.runner import checkpoint
-from vedette.runner.ahead import Ahead, Newest, Stop, in_order
+from vedette.runner.ahead import Ahead, Stop
+from vedette.runner.crew import Crew, in_order
 from vedette.runner.ledger import Ledger, Limit
+from vedette.runner.newest import Newest
 from vedette.runner.pacing import Pacer
 from vedette.sinks.base import Sink
 from vedette.sources.base import Decoder, Source
-
-# Frames in detection at once beyond one per worker: enough that no worker waits for the decoder.
-SPARE_IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +50,8 @@ class Pipeline:
         analyzer: Its own.
         sinks: Where frames and scenes go; the pipeline opens it, its owner finishes it.
         pacer_for: Makes the pacer once the stream is known.
-        executor: Threads for detection, shared by all pipelines of the process.
-        workers: How many threads that is.
-        live_queue_packets_max: Packets read ahead of a live source's decoder.
+        crew: Threads for detection, shared by all pipelines of the process.
+        packets_ahead_max: Packets read ahead of the decoder where they may be long in coming.
         limit: Where to stop by itself.
         watch: Called after every frame, in the pipeline's thread; for progress.
         stop: Its flag, where others look at it too; `stop()` sets it.
@@ -68,9 +65,8 @@ class Pipeline:
         analyzer: Analyzer,
         sinks: Sink,
         pacer_for: Callable[[StreamFacts, Position | None], Pacer],
-        executor: Executor,
-        workers: int,
-        live_queue_packets_max: int,
+        crew: Crew,
+        packets_ahead_max: int,
         limit: Limit | None = None,
         watch: Callable[[Frame, Scene], None] | None = None,
         stop: Stop | None = None,
@@ -82,9 +78,8 @@ class Pipeline:
         self._analyzer = analyzer
         self._sinks = sinks
         self._pacer_for = pacer_for
-        self._executor = executor
-        self._workers = workers
-        self._live_queue_packets_max = live_queue_packets_max
+        self._crew = crew
+        self._packets_ahead_max = packets_ahead_max
         self._limit = limit or Limit()
         self._watch = watch or (lambda _frame, _scene: None)
         self._stop = stop or Stop()
@@ -152,25 +147,18 @@ class Pipeline:
 
     def _packets(self) -> Generator[Packet]:
         packets = self._source.packets()
-        if not self._source.live:
+        if not self._source.waits:
             yield from packets
             return
-        # A live source is read by a thread of its own, so that an arrival is stamped when it
-        # arrives and the pacer can tell how late the decoder is.
-        limit = self._live_queue_packets_max
-        with closing(Ahead(packets, limit=limit, name="read")) as read_ahead:
+        # Read by a thread of its own, so that an arrival is stamped when it arrives, the pacer can
+        # tell how late the decoder is, and nobody who wants to stop waits for a silent host.
+        limit = self._packets_ahead_max
+        with closing(Ahead(packets, limit=limit, name="read", stop=self._stop)) as read_ahead:
             yield from read_ahead
 
     def _detected(self) -> Generator[tuple[Frame, Detections]]:
         schedule = self._newest.detected if self._source.live else in_order
-        return schedule(
-            self._frames(),
-            self._detector,
-            executor=self._executor,
-            # A live picture that waits for a worker gets old; a finite one keeps workers busy.
-            in_flight=self._workers + (0 if self._source.live else SPARE_IN_FLIGHT),
-            stop=self._stop,
-        )
+        return schedule(self._frames(), self._detector, crew=self._crew, stop=self._stop)
 
     def stop(self) -> None:
         """Ask `run` to return after the frame in hand; may be called from anywhere."""

@@ -51,10 +51,12 @@ class Source(ABC):
     Attributes:
         name: For people and rows; never holds a password.
         live: True where pictures do not wait for us.
+        waits: True where a packet may be long in coming; a thread of its own reads it then.
     """
 
     name: str
     live: bool
+    waits: bool
 
     @abstractmethod
     def open(self, resume_at: Position | None = None) -> StreamFacts:

@@ -66,6 +66,7 @@ class ContainerSource(Source):
     def __init__(self, address: str, settings: Settings, clock: Clock | None = None) -> None:
         self.name = stream_name(address)
         self.live = self.live_by_nature
+        self.waits = self.live_by_nature
         self._address = address
         self._settings = settings
         self._clock = clock or SystemClock()

@@ -46,6 +46,7 @@ class SyntheticSource(ContainerSource):
         """
         self.parameters: StreetParameters = parse_street(address)
         super().__init__(address, settings, clock)
+        self.waits = True  # For its maker.
         self._maker: _Maker | None = None
 
     def open(self, resume_at: Position | None = None) -> StreamFacts:  # noqa: ARG002

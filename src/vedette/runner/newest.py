@@ -1,0 +1,122 @@
+"""The schedule of a live source: one thread reads, one decodes, nobody waits for anybody.
+
+Whoever of the crew is free to detect takes the newest picture; those all were too busy for are
+counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
+from functools import partial
+
+from vedette.detectors.base import Detector
+from vedette.domain.detection import Detections
+from vedette.domain.frame import Frame
+from vedette.runner.ahead import JOIN_S, STOP_LOOK_S, Stop, closing_early
+from vedette.runner.crew import Crew
+
+
+class Newest:
+    """Gives a live source's newest picture to whoever is free, and counts those left out.
+
+    Attributes:
+        skipped: Pictures nobody was free for, under `busy`.
+    """
+
+    def __init__(self) -> None:
+        self.skipped: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._waiting: Frame | None = None
+        self._ended = False
+        self._error: BaseException | None = None
+
+    def detected(
+        self,
+        frames: Iterator[Frame],
+        detector: Detector,
+        *,
+        crew: Crew,
+        stop: Stop,
+    ) -> Generator[tuple[Frame, Detections]]:
+        """Detect in the newest frame whenever there is room; results in frame order.
+
+        Frames are numbered anew, by looks.
+        """
+        looks = 0
+        left = Stop()
+        under_way: deque[tuple[Frame, Future[list[Detections]]]] = deque()
+        thread = threading.Thread(
+            target=self._take_in, args=(frames, left), name="decode", daemon=True
+        )
+        thread.start()
+        try:
+            while not stop.is_set:
+                done = self._next_done(under_way, detector, crew)
+                if done is None:
+                    return
+                frame, found = done
+                if frame is None or found is None:
+                    continue
+                frame.number = looks
+                looks += 1
+                yield frame, found
+        finally:
+            left.set()
+            thread.join(JOIN_S)
+
+    def _next_done(
+        self,
+        under_way: deque[tuple[Frame, Future[list[Detections]]]],
+        detector: Detector,
+        crew: Crew,
+    ) -> tuple[Frame | None, Detections | None] | None:
+        """Give the next result, (None, None) if none came in a moment, None at the end."""
+        with self._changed:
+            room = 1 if detector.keeps_state else crew.workers
+            if self._waiting is not None and len(under_way) < room:
+                frame, self._waiting = self._waiting, None
+            elif under_way:
+                frame = None
+                if not under_way[0][1].done():
+                    self._changed.wait(STOP_LOOK_S)
+            elif self._ended:
+                if self._error is not None:
+                    raise self._error
+                return None
+            else:
+                self._changed.wait(STOP_LOOK_S)
+                return None, None
+        if frame is not None:
+            if detector.keeps_state:
+                return frame, detector.detect([frame])[0]
+            future = crew.submit(partial(detector.detect, [frame]))
+            future.add_done_callback(self._tell)
+            under_way.append((frame, future))
+        if under_way and under_way[0][1].done():
+            ready, result = under_way.popleft()
+            return ready, result.result()[0]
+        return None, None
+
+    def _take_in(self, frames: Iterator[Frame], left: Stop) -> None:
+        try:
+            with closing_early(frames):
+                for frame in frames:
+                    with self._changed:
+                        if self._waiting is not None:
+                            self.skipped["busy"] += 1
+                        self._waiting = frame
+                        self._changed.notify()
+                    if left.is_set:
+                        break
+        except BaseException as error:  # noqa: BLE001  (handed to the reader, who raises it)
+            self._error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def _tell(self, _: Future[list[Detections]]) -> None:
+        with self._changed:
+            self._changed.notify()
