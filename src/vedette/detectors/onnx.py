@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -149,11 +150,12 @@ class _Buffer:
         self._picture = self.tensor[0, :, rows, columns]
         # Planes are made of bytes first: it moves a quarter of the memory that floats would.
         self._planes = np.empty((3, letterbox.height, letterbox.width), np.uint8)
+        self._plane_list = list(self._planes)
         self._factor = None if card.scaling is Scaling.BYTES else factor.astype(kind)
         self._offset = None if card.scaling is not Scaling.MEAN_STD else offset.astype(kind)
 
     def filled(self, pixels: npt.NDArray[np.uint8]) -> Float32:
-        np.copyto(self._planes, pixels.transpose(2, 0, 1))
+        cv2.split(pixels, self._plane_list)
         np.copyto(self._picture, self._planes)
         if self._factor is not None:
             np.multiply(self._picture, self._factor, out=self._picture)

@@ -50,7 +50,8 @@ class YoloxDecoder:
         """
         cells, stride = self._grid(canvas)
         rows = one_picture(outputs, self._card, (len(cells), 5 + len(self._card.labels)))
-        objectness = self._scores(rows[:, 4])
+        # Brought together once: of every row it is a cache line of its own.
+        objectness = self._scores(np.ascontiguousarray(rows[:, 4]))
         near = np.flatnonzero(objectness >= self._floor)
         rows = rows[near]
         class_id = rows[:, 5:].argmax(axis=1)

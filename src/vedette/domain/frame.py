@@ -42,7 +42,7 @@ class Frame(ABC):
     """
 
     __slots__ = (
-        "captured_at", "height", "number", "pts", "start_pts", "time_base", "width",
+        "captured_at", "height", "number", "pts", "pts_s", "start_pts", "time_base", "width",
     )  # fmt: skip
 
     def __init__(
@@ -63,11 +63,7 @@ class Frame(ABC):
         self.captured_at = captured_at
         self.width = width
         self.height = height
-
-    @property
-    def pts_s(self) -> float:
-        """Seconds since the source's first picture, rounded to the microsecond."""
-        return round(float((self.pts - self.start_pts) * self.time_base), PTS_S_DIGITS)
+        self.pts_s = round(float((pts - start_pts) * time_base), PTS_S_DIGITS)
 
     @abstractmethod
     def pixels(self, width: int, height: int, pixel_format: PixelFormat) -> Pixels:
