@@ -4,8 +4,12 @@ VedetteError
 ├── UsageError            the caller can mend it
 │   ├── NotFound          nothing has that name
 │   ├── Conflict          it is there already, or in use
-│   └── BadInput          what was given cannot be used
+│   │   └── TransitionRefused   not in the state it is in
+│   ├── BadInput          what was given cannot be used
+│   │   └── TooLarge      more than the limit
+│   └── Forbidden         the operator's policy does not allow it
 ├── ConfigError           the operator can mend it: a setting, a folder, a missing part
+│   └── SchemaMismatch    the database is foreign, newer than this program, or damaged
 ├── SourceError           the camera's (or file's) side; carries a `StreamCause`
 │   ├── SourceUnreachable waiting may help
 │   ├── SourceRefused     it answered, and said no
@@ -16,10 +20,16 @@ VedetteError
 │   ├── DetectorUnavailable no answer in time
 │   └── ModelUnreadable   the model file cannot be used
 ├── Stopped               somebody stopped it before it began
-└── SinkError             where results go
-    ├── SinkUnavailable   waiting may help
-    └── SinkRefused       a place cannot be written
-        └── SinkClosed    its reader has gone (`| head`): stop, nothing is wrong
+├── SinkError             where results go
+│   ├── SinkUnavailable   waiting may help
+│   └── SinkRefused       a place cannot be written
+│       └── SinkClosed    its reader has gone (`| head`): stop, nothing is wrong
+└── EngineError           store, bus or blobs
+    ├── StoreUnavailable  waiting may help
+    ├── StaleToken        the work was given to somebody else: stop at once
+    ├── BusUnavailable    waiting may help
+    ├── MessageUnreadable it is none of ours
+    └── BlobsUnavailable  waiting may help
 
 The class says who must act; `retry` says whether waiting is worth it. Exit codes stand in
 `cli/exits.py` alone. A message says what happened, to what, and what to do; never a password.
@@ -68,12 +78,28 @@ class Conflict(UsageError):
     """It is there already, or in use."""
 
 
+class TransitionRefused(Conflict):
+    """It cannot be done in the state it is in."""
+
+
 class BadInput(UsageError):
     """What was given cannot be used."""
 
 
+class TooLarge(BadInput):
+    """It is more than the limit."""
+
+
+class Forbidden(UsageError):
+    """The operator's policy does not allow it."""
+
+
 class ConfigError(VedetteError):
     """The operator can mend it: a setting, a folder, a missing part."""
+
+
+class SchemaMismatch(ConfigError):
+    """The database is foreign, newer than this program, or damaged."""
 
 
 class SourceError(VedetteError):
@@ -146,3 +172,33 @@ class SinkRefused(SinkError):
 
 class SinkClosed(SinkRefused):
     """Its reader has gone (`| head`): stop, nothing is wrong."""
+
+
+class EngineError(VedetteError):
+    """Store, bus or blobs."""
+
+
+class StoreUnavailable(EngineError):
+    """The database does not answer; waiting may help."""
+
+    retry: ClassVar[bool] = True
+
+
+class StaleToken(EngineError):
+    """The work was given to somebody else: stop at once."""
+
+
+class BusUnavailable(EngineError):
+    """The broker does not answer; waiting may help."""
+
+    retry: ClassVar[bool] = True
+
+
+class MessageUnreadable(EngineError):
+    """A message is none of ours."""
+
+
+class BlobsUnavailable(EngineError):
+    """The object store does not answer; waiting may help."""
+
+    retry: ClassVar[bool] = True

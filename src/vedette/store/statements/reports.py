@@ -1,0 +1,33 @@
+"""What a runner reports of the scenarios it holds."""
+
+from __future__ import annotations
+
+from vedette.domain.errors import StaleToken
+from vedette.domain.ids import ScenarioId, SourceId, Token
+from vedette.domain.scenario import Happening, Scenario, decide
+from vedette.store.base import Transaction
+from vedette.store.statements.leases import require_token
+from vedette.store.statements.scenarios import save_change, scenarios_of
+
+
+def report(
+    transaction: Transaction,
+    scenario_id: ScenarioId,
+    run: int,
+    happening: Happening,
+    *,
+    source_id: SourceId,
+    token: Token,
+) -> Scenario:
+    """Take up what the holder says of one run; give the scenario after it.
+
+    Raises:
+        StaleToken: the source was given to somebody else, or that run is over.
+    """
+    require_token(transaction, source_id, token)
+    before = scenarios_of(transaction, [scenario_id]).get(scenario_id)
+    if before is None or before.run != run:
+        raise StaleToken(f"scenario '{scenario_id}': run {run} is over")
+    after = decide(before, happening)
+    save_change(transaction, before, after, token=token)
+    return after
