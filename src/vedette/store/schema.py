@@ -159,6 +159,8 @@ runs = Table(
     Column("reason", Text),  # Why it ended.
     Column("facts", Text),  # JSON of what the stream is, once it was open.
     Column("totals", Text),  # JSON of frames and counts after the last commit.
+    Column("trimmed_to_frame", BigInteger),  # Retention deleted the rows up to here.
+    Column("health", Text),  # JSON of how the source does; see domain/health.
     PrimaryKeyConstraint("scenario_id", "run"),
 )
 
@@ -192,14 +194,23 @@ parts = Table(
     Column("last_captured_at_ms", BigInteger),
     Column("rows", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    Column("bytes", LargeBinary),  # A fresh part: results/fresh.
     Column("blob_key", Text),  # A settled part: Parquet.
     Column("token", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    Column("bytes", LargeBinary),  # A fresh part: results/fresh. Last: SQLite walks over it else.
     UniqueConstraint("scenario_id", "run", "first"),
     Index(None, "scenario_id", "run", "first_frame"),
+    Index(None, "at_ms", "size_bytes"),  # What is oldest, and how much there is.
 )
+
+# What is to be settled, without reading any bytes.
+Index(
+    "ix_parts_fresh",
+    parts.c.scenario_id, parts.c.run, parts.c.first, parts.c.at_ms, parts.c.size_bytes,
+    sqlite_where=parts.c.blob_key.is_(None),
+    postgresql_where=parts.c.blob_key.is_(None),
+)  # fmt: skip
 
 # Counts in buckets of 10 s, by place and label; a bucket still open is written again and again.
 counts = Table(
@@ -275,5 +286,11 @@ tasks = Table(
     Index(None, "kind", "state", "id"),
 )
 
-# Bytes that nothing refers to any more, to be deleted.
-garbage = Table("garbage", metadata, Column("blob_key", Text, primary_key=True))
+# Bytes that nothing refers to: not any more (`due_ms` is 0), or not yet. Whoever puts bytes writes
+# their key here first; so what he leaves behind when he is killed is deleted when it is due.
+garbage = Table(
+    "garbage",
+    metadata,
+    Column("blob_key", Text, primary_key=True),
+    Column("due_ms", BigInteger, nullable=False, default=0),  # By the store's clock.
+)
