@@ -32,6 +32,11 @@ def _default_cache_dir() -> Path:
     return Path(base) / "vedette"
 
 
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "vedette"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set; see each one's `why`."""
@@ -39,6 +44,30 @@ class Settings:
     cache_dir: Path = field(
         default_factory=_default_cache_dir,
         metadata={"why": "Where pulled and added models lie, with what was made of them."},
+    )
+    data_dir: Path = field(
+        default_factory=_default_data_dir,
+        metadata={"why": "Where `vedette up` and its roles keep everything."},
+    )
+    listen: str = field(
+        default="127.0.0.1:8470",
+        metadata={"why": "Where the API listens, HOST:PORT."},
+    )
+    lease_s: float = _limits(
+        3.0,
+        0.3,
+        60,
+        "A silent runner's work is given away after this; renewed three times as often.",
+    )
+    commit_s: float = _limits(1.0, 0.05, 60, "Time between two commits of a run's results.")
+    orphan_s: float = _limits(
+        30.0, 1, 3600, "So much of results waits in a runner while the database is away."
+    )
+    gap_max_s: float = _limits(
+        2.0, 0.1, 600, "An instant farther than this from any look is not covered."
+    )
+    upload_bytes_max: int = _limits(
+        4 * 2**30, 1, 2**50, "Size of an uploaded video; more is refused."
     )
     models_url: str = field(
         default="",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vedette.domain.frame import Frame
     from vedette.domain.scene import Scene
     from vedette.domain.stream import Position, StreamFacts
+    from vedette.runner.ahead import Stop
     from vedette.runner.analysis import RunReport
     from vedette.runner.crew import Crew
     from vedette.runner.ledger import Limit
@@ -100,12 +101,14 @@ class Wiring:
         request: AnalysisRequest,
         *,
         watch: Callable[[Frame, Scene], None] | None = None,
+        stop: Stop | None = None,
     ) -> Analysis:
         """Make all parts of one analysis; the source is not opened yet.
 
         Args:
             request: What is asked for.
             watch: Called after every frame.
+            stop: Ends it, where it is not only `pipeline.stop` that does.
 
         Raises:
             UsageError, ConfigError, DetectorError: something that was asked for cannot be had.
@@ -115,8 +118,8 @@ class Wiring:
         from vedette.runner.pipeline import Pipeline
 
         source = make_source(request.source, self._settings)
-        detector, notes = self._detector(request)
-        stop = Stop()
+        chosen, detector, notes = self._detector(request)
+        stop = stop or Stop()
         sinks = make_sinks(request, source, self._settings, stopping=lambda: stop.is_set)
         confidence = detector.confidence if request.confidence is None else request.confidence
         pipeline = Pipeline(
@@ -131,7 +134,7 @@ class Wiring:
             watch=watch,
             stop=stop,
         )
-        return Analysis(pipeline, sinks, detector.name, tuple(notes))
+        return Analysis(pipeline, sinks, detector.name, tuple(notes), chosen)
 
     def _crew(self) -> Crew:
         if self._shared_crew is None:
@@ -144,7 +147,7 @@ class Wiring:
             self._shared_crew = Crew(self._workers)
         return self._shared_crew
 
-    def _detector(self, request: AnalysisRequest) -> tuple[Detector, list[str]]:
+    def _detector(self, request: AnalysisRequest) -> tuple[str, Detector, list[str]]:
         chosen, notes = choose_detector(request.detector, self._settings)
         if chosen == MOTION:
             from vedette.detectors.motion import MotionDetector
@@ -154,7 +157,7 @@ class Wiring:
                     f"--classes {','.join(request.classes)}: the motion detector knows only "
                     "'moving'; name a model with --detector (see `vedette models list`)"
                 )
-            return MotionDetector(), notes
+            return chosen, MotionDetector(), notes
         with self._lock:
             key = (chosen, request.classes, request.confidence)
             if key not in self._shared:
@@ -164,7 +167,7 @@ class Wiring:
                     classes=request.classes,
                     confidence=request.confidence,
                 )
-            return self._shared[key], notes
+            return chosen, self._shared[key], notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +179,14 @@ class Analysis:
         sinks: Its outputs.
         detector_name: The model in use.
         notes: What a person should be told before it starts.
+        detector: What to ask for to get the same model again; never `auto`.
     """
 
     pipeline: Pipeline
     sinks: Sink
     detector_name: str
     notes: tuple[str, ...]
+    detector: str
 
     def carry_out(
         self,

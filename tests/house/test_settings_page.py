@@ -24,7 +24,8 @@ def settings_page() -> str:
     for one in fields(Settings):
         limits = one.metadata
         bounds = f"{limits['least']:,.12g} to {limits['most']:,.12g}" if "least" in limits else ""
-        default = "`~/.cache/vedette`" if one.name == "cache_dir" else f"`{one.default!r}`"
+        homes = {"cache_dir": "`~/.cache/vedette`", "data_dir": "`~/.local/share/vedette`"}
+        default = homes.get(one.name) or f"`{one.default!r}`"
         rows.append(f"| `{one.name}` | {default} | {bounds} | {limits['why']} |\n")
     return HEAD + "".join(rows)
 

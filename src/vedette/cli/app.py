@@ -9,6 +9,7 @@ import typer
 from vedette import __version__
 from vedette.cli.models import app as models
 from vedette.cli.run import EXAMPLES, run
+from vedette.cli.up import VERBS
 
 app = typer.Typer(
     name="vedette",
@@ -19,6 +20,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # Rich's help takes longer to import than all the rest of `--help`.
 )
 app.command(name="run", epilog=EXAMPLES)(run)
+for _name, _verb, _example in VERBS:
+    app.command(name=_name, epilog=_example)(_verb)
 app.add_typer(models, name="models")
 
 

@@ -62,6 +62,11 @@ def position_from(state: State) -> Position:
     )
 
 
+def text_state(text: str) -> np.ndarray:
+    """Give text as an array of its UTF-8 bytes."""
+    return np.frombuffer(text.encode(), np.uint8).copy()
+
+
 def to_bytes(state: State) -> bytes:
     """Give the state as an uncompressed .npz; nothing in it is pickled."""
     buffer = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -38,26 +39,31 @@ class Ledger:
     Attributes:
         looked_at: Frames taken up so far.
         media_s: Media time of the last one; None before the first.
+        captured_at: Wall time of the last one, where known.
         counts: Totals after the last one.
     """
 
     def __init__(self) -> None:
         self.looked_at = 0
         self.media_s: float | None = None
+        self.captured_at: datetime | None = None
         self.counts = Counts()
 
     def add(self, frame: Frame, scene: Scene) -> None:
         """Write down that `frame` was taken up, with what is known after it."""
         self.looked_at += 1
         self.media_s = frame.pts_s
+        self.captured_at = frame.captured_at
         self.counts = scene.counts
 
     def export_state(self) -> State:
         """Give the account as plain arrays; the counts are the analyzer's to keep."""
         media_s = np.nan if self.media_s is None else self.media_s
+        captured_s = np.nan if self.captured_at is None else self.captured_at.timestamp()
         return {
             "looked_at": np.array(self.looked_at, np.int64),
             "media_s": np.array(media_s, np.float64),
+            "captured_s": np.array(captured_s, np.float64),
         }
 
     def load_state(self, state: State) -> None:
@@ -65,3 +71,7 @@ class Ledger:
         self.looked_at = int(state["looked_at"])
         media_s = float(state["media_s"])
         self.media_s = None if np.isnan(media_s) else media_s
+        captured_s = float(state["captured_s"])
+        self.captured_at = None
+        if not np.isnan(captured_s):
+            self.captured_at = datetime.fromtimestamp(captured_s, UTC)

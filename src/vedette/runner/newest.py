@@ -10,11 +10,12 @@ import threading
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 
 from vedette.detectors.base import Detector
 from vedette.domain.detection import Detections
-from vedette.domain.frame import Frame
+from vedette.domain.frame import PTS_S_DIGITS, Frame
 from vedette.runner.ahead import JOIN_S, STOP_LOOK_S, Stop, closing_early
 from vedette.runner.crew import Crew
 
@@ -28,6 +29,9 @@ class Newest:
 
     def __init__(self) -> None:
         self.skipped: Counter[str] = Counter()
+        self._looks = 0
+        self._before: tuple[float, datetime] | None = None
+        self._ahead_s = 0.0
         self._changed = threading.Condition()
         self._waiting: Frame | None = None
         self._ended = False
@@ -45,7 +49,6 @@ class Newest:
 
         Frames are numbered anew, by looks.
         """
-        looks = 0
         left = Stop()
         under_way: deque[tuple[Frame, Future[list[Detections]]]] = deque()
         thread = threading.Thread(
@@ -60,12 +63,31 @@ class Newest:
                 frame, found = done
                 if frame is None or found is None:
                     continue
-                frame.number = looks
-                looks += 1
+                self._continue(frame)
                 yield frame, found
         finally:
             left.set()
             thread.join(JOIN_S)
+
+    def go_on_after(self, looks: int, media_s: float | None, captured_at: datetime | None) -> None:
+        """Number looks, and count media time, as if the stream had never been left.
+
+        A camera's own time begins anew with every connection; how long nobody watched is known
+        from the wall clock alone.
+        """
+        self._looks = looks
+        if media_s is not None and captured_at is not None:
+            self._before = (media_s, captured_at)
+
+    def _continue(self, frame: Frame) -> None:
+        if self._before is not None and frame.captured_at is not None:
+            media_s, captured_at = self._before
+            away_s = max((frame.captured_at - captured_at).total_seconds(), 0.0)
+            self._ahead_s = media_s + away_s - frame.pts_s
+            self._before = None
+        frame.number = self._looks
+        frame.pts_s = round(frame.pts_s + self._ahead_s, PTS_S_DIGITS)
+        self._looks += 1
 
     def _next_done(
         self,

@@ -104,6 +104,8 @@ class Pipeline:
             self._analyzer.load_state(checkpoint.part_of(resume_from, "analyzer"))
             self._detector.load_state(checkpoint.part_of(resume_from, "detector"))
             self.ledger.load_state(checkpoint.part_of(resume_from, "ledger"))
+            ledger = self.ledger
+            self._newest.go_on_after(ledger.looked_at, ledger.media_s, ledger.captured_at)
         self.facts = self._open_source()
         self._sinks.open(self.facts)
         self._decoder = self._source.decoder()
@@ -163,6 +165,21 @@ class Pipeline:
     def stop(self) -> None:
         """Ask `run` to return after the frame in hand; may be called from anywhere."""
         self._stop.set()
+
+    @property
+    def live(self) -> bool:
+        """True where pictures do not wait for us; surely known once it is open."""
+        return self._source.live
+
+    @property
+    def has_memory(self) -> bool:
+        """True once there is something to go on from: `checkpoint` may be called."""
+        return self._last is not None or self._resumed_at is not None
+
+    @property
+    def ended(self) -> bool:
+        """True once the source came to its own end, or the limit was reached."""
+        return self._ended or self._cut
 
     @property
     def stopped(self) -> bool:

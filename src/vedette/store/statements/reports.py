@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+from sqlalchemy import update
+
 from vedette.domain.errors import StaleToken
+from vedette.domain.health import Health
 from vedette.domain.ids import ScenarioId, SourceId, Token
 from vedette.domain.scenario import Happening, Scenario, decide
 from vedette.store.base import Transaction
+from vedette.store.schema import runs
 from vedette.store.statements.leases import require_token
 from vedette.store.statements.scenarios import save_change, scenarios_of
 
@@ -31,3 +37,26 @@ def report(
     after = decide(before, happening)
     save_change(transaction, before, after, token=token)
     return after
+
+
+def report_health(
+    transaction: Transaction,
+    scenario_id: ScenarioId,
+    run: int,
+    health: Health,
+    *,
+    source_id: SourceId,
+    token: Token,
+) -> None:
+    """Write down how the source of a run does, as its holder sees it.
+
+    Raises:
+        StaleToken: the source was given to somebody else.
+    """
+    require_token(transaction, source_id, token)
+    text = json.dumps(health.as_json(at_ms=transaction.wall_ms))
+    transaction.connection.execute(
+        update(runs)
+        .where(runs.c.scenario_id == scenario_id, runs.c.run == run)
+        .values(health=text)
+    )

@@ -1,0 +1,257 @@
+"""`vedette up` and its roles as processes of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vedette.cli.exits import tells_errors
+
+if TYPE_CHECKING:
+    from vedette.roles import Engines
+    from vedette.settings import Settings
+
+log = logging.getLogger(__name__)
+
+UP_EXAMPLES = "Example: vedette up --data ./vedette-data --listen 127.0.0.1:8470"
+ROLE_EXAMPLES = "Example: vedette runner --data ./vedette-data --name runner-2"
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What an ordered end may take in all is 10 s; the last part of it is the store's.
+API_END_S = 2.0
+ROLE_END_S = 8.0
+
+Data = Annotated[Path | None, typer.Option("--data", help="The data directory.", metavar="DIR")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Tell what changes.")]
+
+
+@tells_errors
+def up(
+    data: Data = None,
+    listen: Annotated[
+        str | None, typer.Option(help="Where the API listens.", metavar="HOST:PORT")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Start everything in one process: API, orchestrator, runner, database and files."""
+    _set_up_logging(verbose)
+    settings = _settings(data, listen)
+    from vedette.roles import Engines, UpLock, listening_socket, parse_listen
+
+    where = parse_listen(settings.listen)
+    with ExitStack() as stack:
+        lock = UpLock(settings.data_dir, f"pid {os.getpid()}")
+        stack.callback(lock.release)
+        taken = listening_socket(where)
+        stack.callback(taken.close)
+        where = type(where)(where.host, taken.getsockname()[1])
+        lock.say(f"pid {os.getpid()}, {where.url}")
+        engines = stack.enter_context(Engines(settings, frozen=_kill_frozen))
+        before, after = engines.store.migrate()
+        if before not in {None, after}:
+            print(f"the database was brought from schema {before} to {after}", file=sys.stderr)
+        stop = stack.enter_context(_stopping())
+        stack.enter_context(_role("orchestrator", engines.orchestrator(), stop))
+        stack.enter_context(_role("runner", engines.runner("local"), stop))
+        stack.enter_context(_served(engines, taken, stop))
+        print(f"vedette: listening on {where.url}, data in {settings.data_dir}", flush=True)
+        stop.wait()
+
+
+@tells_errors
+def api(
+    data: Data = None,
+    listen: Annotated[
+        str | None, typer.Option(help="Where it listens.", metavar="HOST:PORT")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Answer people and programs over HTTP; one role of `vedette up`."""
+    _set_up_logging(verbose)
+    settings = _settings(data, listen)
+    from vedette.roles import listening_socket, parse_listen
+
+    where = parse_listen(settings.listen)
+    with _engines(settings) as engines, _stopping() as stop:
+        taken = listening_socket(where)
+        with _served(engines, taken, stop):
+            url = type(where)(where.host, taken.getsockname()[1]).url
+            print(f"vedette api: listening on {url}", flush=True)
+            stop.wait()
+
+
+@tells_errors
+def orchestrator(data: Data = None, verbose: Verbose = False) -> None:
+    """Decide what runs where; one role of `vedette up`."""
+    _set_up_logging(verbose)
+    settings = _settings(data, None)
+    with (
+        _engines(settings) as engines,
+        _stopping() as stop,
+        _role("orchestrator", engines.orchestrator(), stop),
+    ):
+        print("vedette orchestrator: ready", flush=True)
+        stop.wait()
+
+
+@tells_errors
+def runner(
+    data: Data = None,
+    name: Annotated[
+        str | None, typer.Option(help="Its name, unique among runners.", metavar="NAME")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run pipelines; one role of `vedette up`."""
+    _set_up_logging(verbose)
+    settings = _settings(data, None)
+    chosen = name or f"{socket.gethostname()}-{os.getpid()}"
+    with (
+        _engines(settings) as engines,
+        _stopping() as stop,
+        _role("runner", engines.runner(chosen), stop),
+    ):
+        print(f"vedette runner {chosen}: ready", flush=True)
+        stop.wait()
+
+
+@tells_errors
+def migrate(data: Data = None) -> None:
+    """Bring the database's schema to this program's version."""
+    settings = _settings(data, None)
+    from vedette.roles import Engines
+
+    with Engines(settings) as engines:
+        before, after = engines.store.migrate()
+    if before == after:
+        print(f"schema {after}: nothing to do")
+    else:
+        print(f"schema {before or 'none'} -> {after}")
+
+
+@contextmanager
+def _engines(settings: Settings) -> Iterator[Engines]:
+    from vedette.roles import Engines
+
+    with Engines(settings) as engines:
+        engines.store.migrate()
+        yield engines
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Give an event that a signal sets; a second signal ends the process as it stands."""
+    stop = threading.Event()
+
+    def asked(number: int, _: object) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        stop.set()
+
+    before = {one: signal.signal(one, asked) for one in STOPPING}
+    try:
+        yield stop
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@contextmanager
+def _role(name: str, role: Any, stop: threading.Event) -> Iterator[None]:
+    """Run a role in a thread; one that dies ends the process, for half a house is none."""
+
+    def body() -> None:
+        try:
+            role.run()
+        except Exception:
+            log.exception("role died role=%s", name)
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=body, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        role.stop()
+        thread.join(ROLE_END_S)
+        if thread.is_alive():
+            log.error("role did not end in time role=%s", name)
+
+
+@contextmanager
+def _served(engines: Engines, taken: socket.socket, stop: threading.Event) -> Iterator[None]:
+    import uvicorn
+
+    config = uvicorn.Config(
+        engines.api(),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=int(API_END_S),
+        ws_max_size=65536,
+    )
+    server = uvicorn.Server(config)
+
+    def body() -> None:
+        try:
+            server.run(sockets=[taken])
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=body, name="api", daemon=True)
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            thread.join(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(API_END_S + 1)
+
+
+def _kill_frozen(pid: int) -> None:
+    """End a stopped process that holds the write lock: all others wait for it."""
+    log.error("killing a stopped process that holds the database's write lock pid=%d", pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError as error:
+        log.error("it could not be killed pid=%d: %s", pid, error.strerror)  # noqa: TRY400
+
+
+def _settings(data: Path | None, listen: str | None) -> Settings:
+    import dataclasses
+
+    from vedette.settings import load_settings
+
+    settings = load_settings()
+    if data is not None:
+        settings = dataclasses.replace(settings, data_dir=data.absolute())
+    if listen is not None:
+        settings = dataclasses.replace(settings, listen=listen)
+    return settings
+
+
+def _set_up_logging(verbose: bool) -> None:
+    from vedette.telemetry import set_up_logging
+
+    set_up_logging("info" if verbose else "warning")
+
+
+Verb = Callable[..., None]
+VERBS: tuple[tuple[str, Verb, str], ...] = (
+    ("up", up, UP_EXAMPLES),
+    ("api", api, ROLE_EXAMPLES.replace("runner --", "api --").replace("--name runner-2", "")),
+    ("orchestrator", orchestrator, "Example: vedette orchestrator --data ./vedette-data"),
+    ("runner", runner, ROLE_EXAMPLES),
+    ("migrate", migrate, "Example: vedette migrate --data ./vedette-data"),
+)

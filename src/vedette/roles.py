@@ -1,0 +1,265 @@
+"""Settings → engines → roles: what the processes of a deployment are made of.
+
+Beside `wiring.py`, which makes a single analysis, the only file that names an engine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from vedette.clock import SystemClock
+from vedette.domain.errors import BadInput, ConfigError, Conflict, NotFound
+from vedette.domain.ids import RunnerId, uuid7
+from vedette.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+    from vedette.blobs.base import Blobs
+    from vedette.bus.base import Bus
+    from vedette.domain.frame import Frame
+    from vedette.domain.scene import Scene
+    from vedette.orchestrator.service import Orchestrator
+    from vedette.runner.agent import Runner
+    from vedette.runner.ahead import Stop
+    from vedette.runner.pipeline import Pipeline
+    from vedette.sealing import Seal
+    from vedette.store.base import Store
+    from vedette.store.statements.leases import Assignment
+
+# The address of a source whose bytes lie in blobs begins so.
+BLOB_SCHEME = "blob:"
+
+
+class Engines:
+    """Store, bus, blobs and secrets of one data directory; a context manager."""
+
+    def __init__(self, settings: Settings, *, frozen: Callable[[int], None] | None = None) -> None:
+        """Open them.
+
+        Args:
+            settings: Name the data directory, which is made where it is missing.
+            frozen: Told the pid of a stopped process that holds the database's write lock.
+
+        Raises:
+            ConfigError: the directory cannot be used, or holds something foreign.
+        """
+        from vedette.blobs.files import FileBlobs
+        from vedette.bus.local import LocalBus
+        from vedette.sealing import load_seal
+        from vedette.store.sqlite import SqliteStore
+
+        self.settings = settings
+        self.folder = settings.data_dir
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (self.folder / "blobs").mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"data directory {self.folder}: {error.strerror}") from error
+        self.seal: Seal = load_seal(self.folder)
+        self.store: Store = SqliteStore(self.folder, frozen=frozen)
+        self.bus: Bus = LocalBus(self.folder)
+        self.blobs: Blobs = FileBlobs(self.folder / "blobs")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bus.close()
+        self.store.close()
+        self.blobs.close()
+
+    def orchestrator(self) -> Orchestrator:
+        """Make the role that decides."""
+        from vedette.orchestrator.service import Orchestrator, OrchestratorOptions
+
+        settings = self.settings
+        return Orchestrator(
+            self.store,
+            self.bus,
+            SystemClock(),
+            options=OrchestratorOptions(lease_s=settings.lease_s),
+        )
+
+    def runner(self, name: str) -> Runner:
+        """Make the role that runs pipelines."""
+        from vedette.results.fresh import pack
+        from vedette.runner.agent import AgentOptions, Runner
+        from vedette.runner.work import WorkOptions
+
+        settings = self.settings
+        return Runner(
+            RunnerId(name),
+            new_id(),
+            store=self.store,
+            bus=self.bus,
+            clock=SystemClock(),
+            make=_PipelineMaker(self),
+            pack=pack,
+            options=AgentOptions(
+                lease_s=settings.lease_s,
+                renew_s=settings.lease_s / 3,
+                work=WorkOptions(
+                    commit_s=settings.commit_s,
+                    orphan_s=settings.orphan_s,
+                    gap_max_s=settings.gap_max_s,
+                ),
+            ),
+        )
+
+    def api(self) -> FastAPI:
+        """Make the role that answers people and programs."""
+        from vedette.api.app import ApiOptions, make_app
+
+        settings = self.settings
+        return make_app(
+            store=self.store,
+            bus=self.bus,
+            blobs=self.blobs,
+            seal=self.seal,
+            clock=SystemClock(),
+            options=ApiOptions(upload_bytes_max=settings.upload_bytes_max),
+        )
+
+
+class _PipelineMaker:
+    """Makes the pipelines of a runner; they share models and threads."""
+
+    def __init__(self, engines: Engines) -> None:
+        from vedette.wiring import Wiring
+
+        self._engines = engines
+        self._wiring = Wiring(engines.settings)
+
+    def __call__(
+        self,
+        assignment: Assignment,
+        *,
+        detector: str,
+        watch: Callable[[Frame, Scene], None],
+        stop: Stop,
+    ) -> tuple[Pipeline, str]:
+        from vedette.wiring import AnalysisRequest
+
+        parameters = assignment.parameters
+        fps = parameters.fps
+        request = AnalysisRequest(
+            source=self._address(assignment.address),
+            detector=detector or parameters.detector,
+            classes=parameters.classes,
+            confidence=parameters.confidence,
+            fps=None if fps is None else Fraction(fps).limit_denominator(1000),
+            plan=parameters.plan,
+        )
+        analysis = self._wiring.analysis(request, watch=watch, stop=stop)
+        return analysis.pipeline, analysis.detector
+
+    def _address(self, written: str) -> str:
+        address = self._engines.seal.open(written)
+        if not address.startswith(BLOB_SCHEME):
+            return address
+        key = address.removeprefix(BLOB_SCHEME)
+        path = self._engines.blobs.local_path(key)
+        if path is None:
+            raise NotFound(f"the uploaded video '{key}' is gone")
+        return str(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the API listens."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """True where only this machine can reach it."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
+    @property
+    def url(self) -> str:
+        """The address for people."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def parse_listen(text: str) -> Listen:
+    """Read `HOST:PORT`.
+
+    Raises:
+        BadInput: it is none.
+    """
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise BadInput(f"--listen {text}: write HOST:PORT, such as 127.0.0.1:8470")
+    return Listen(host, int(port))
+
+
+def listening_socket(listen: Listen) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        ConfigError: somebody else has it, or the host is not ours.
+    """
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((listen.host, listen.port))
+        taken.listen(1024)
+    except OSError as error:
+        taken.close()
+        raise ConfigError(
+            f"{listen.host}:{listen.port}: {error.strerror}; name another with --listen HOST:PORT"
+        ) from error
+    return taken
+
+
+class UpLock:
+    """One `vedette up` per data directory; whoever comes second is told who holds it."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        """Take it.
+
+        Raises:
+            Conflict: another process has it.
+        """
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = folder / "up.lock"
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            who = os.pread(self._descriptor, 200, 0).decode(errors="replace").strip()
+            os.close(self._descriptor)
+            raise Conflict(
+                f"data directory {folder}: `vedette up` runs there already ({who}); "
+                "stop it, or name another directory with --data"
+            ) from error
+        self.say(holder)
+
+    def say(self, holder: str) -> None:
+        """Write who holds it, for whoever comes second."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, holder.encode(), 0)
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._descriptor)
+
+
+def new_id() -> str:
+    """Give a new UUIDv7."""
+    moment = SystemClock().now()
+    return uuid7(int(moment.timestamp() * 1000), secrets.token_bytes(10))

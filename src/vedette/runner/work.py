@@ -1,0 +1,323 @@
+"""One scenario's run on this runner: its pipeline from the checkpoint on, and what it reports."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Protocol, TypeVar
+
+from vedette.bus import topics
+from vedette.bus.base import Bus, Message
+from vedette.clock import Clock
+from vedette.domain.detection import State
+from vedette.domain.errors import (
+    SourceError,
+    StaleToken,
+    Stopped,
+    StoreUnavailable,
+    StreamCause,
+    VedetteError,
+)
+from vedette.domain.frame import Frame
+from vedette.domain.health import Health
+from vedette.domain.ids import RunnerId
+from vedette.domain.scenario import Happening, PipelineUp, RunEnded, StatusReason
+from vedette.domain.scene import Scene
+from vedette.runner.account import Account, Pack, Saved
+from vedette.runner.ahead import Stop
+from vedette.runner.committer import Committer
+from vedette.runner.pipeline import Pipeline
+from vedette.runner.retrying import Ladder, worth_waiting
+from vedette.store.base import Store
+from vedette.store.statements.leases import Assignment
+from vedette.store.statements.reports import report, report_health
+from vedette.store.statements.results import Commit, load_checkpoint
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOOK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOptions:
+    """Limits of every run.
+
+    Attributes:
+        commit_s: Time between commits of a run.
+        orphan_s: So much of results waits here while the store is away.
+        gap_max_s: An instant farther than this from any look is not covered.
+        finish_s: How long the last commit may take when a run is to end.
+    """
+
+    commit_s: float = 1.0
+    orphan_s: float = 30.0
+    gap_max_s: float = 2.0
+    finish_s: float = 5.0
+
+
+class MakePipeline(Protocol):
+    """Makes the parts of one run; gives its pipeline and the name of the model it uses."""
+
+    def __call__(
+        self,
+        assignment: Assignment,
+        *,
+        detector: str,
+        watch: Callable[[Frame, Scene], None],
+        stop: Stop,
+    ) -> tuple[Pipeline, str]: ...
+
+
+class Work:
+    """Runs one scenario under one token, in a thread of its own."""
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        runner_id: RunnerId,
+        *,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        make: MakePipeline,
+        pack: Pack,
+        options: WorkOptions,
+        ended: Callable[[], None],
+    ) -> None:
+        """Gather parts.
+
+        Args:
+            assignment: What to run, with its token.
+            runner_id: Who holds it.
+            store: Where results go.
+            bus: Who shows them is told over it.
+            clock: For waits.
+            make: Makes pipelines.
+            pack: Makes bytes of prediction rows.
+            options: Limits.
+            ended: Told from its thread, as the last thing it does.
+        """
+        self.assignment = assignment
+        # Its run came to its own end, and the store knows.
+        self.has_told_end = False
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._make = make
+        self._options = options
+        self._ended = ended
+        self._account = Account(assignment, runner_id, pack=pack, gap_max_s=options.gap_max_s)
+        self._committer = Committer(
+            store,
+            clock,
+            waiting_max=max(2, round(options.orphan_s / options.commit_s)),
+            committed=self._tell,
+        )
+        self._stop = Stop()
+        self._is_stale = False
+        self._pipeline: Pipeline | None = None
+        self._slot = 0
+        self._connected_mono_s = 0.0
+        self._ladder = Ladder(Random().random)  # noqa: S311  (spreads tries, guards nothing)
+        name = f"work {assignment.scenario.id[-6:]}"
+        self._thread = threading.Thread(target=self._carry_out, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to commit what it has and end; returns at once."""
+        self._stop.set()
+
+    def drop(self) -> None:
+        """Ask it to end with nothing more written: the work is somebody else's."""
+        self._is_stale = True
+        self._stop.set()
+
+    @property
+    def is_alive(self) -> bool:
+        """True until its thread, and all it opened, is gone."""
+        return self._thread.is_alive()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; False where it is still there."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _carry_out(self) -> None:
+        scenario = self.assignment.scenario
+        log.info("run begins scenario=%s run=%d token=%d", scenario.id, scenario.run,
+                 self.assignment.token)  # fmt: skip
+        try:
+            self._report(PipelineUp())
+            ended = self._run()
+            if ended is not None:
+                self._report(ended)
+                self.has_told_end = True
+        except StaleToken as error:
+            log.warning("run dropped scenario=%s: %s", scenario.id, error)
+        except Stopped:
+            pass
+        except Exception:
+            # A programmer's mistake; the run would fail the same way again and again.
+            log.exception("run failed scenario=%s", scenario.id)
+            self._fail("an error inside Vedette; the log of the runner has it")
+        finally:
+            self._bus.publish([Message(topics.REPORTS, scenario.id)])
+            self._ended()
+
+    def _run(self) -> RunEnded | None:
+        """Analyse until the source ends, waiting cannot mend it, or somebody stops it."""
+        saved = self._read_saved()
+        state, detector = (None, "") if saved is None else (saved.pipeline, saved.detector)
+        while not self._stop.is_set:
+            try:
+                ended, state = self._connect(state, detector)
+            except VedetteError as error:
+                state = self._state_after(state)
+                if isinstance(error, StaleToken | Stopped):
+                    raise
+                live = self._pipeline is not None and self._pipeline.live
+                if not worth_waiting(error, live=live):
+                    self._settle()
+                    return RunEnded(StatusReason.FAILED, str(error))
+                self._settle()
+                self._wait_to_try_again(error)
+                continue
+            self._settle()
+            if ended:
+                return RunEnded(StatusReason.COMPLETED)
+        return None
+
+    def _read_saved(self) -> Saved | None:
+        scenario = self.assignment.scenario
+        question = partial(load_checkpoint, scenario_id=scenario.id, run=scenario.run)
+        saved = self._persist(lambda: self._store.read(question))
+        return None if saved is None else self._account.resume(saved)
+
+    def _connect(self, state: State | None, detector: str) -> tuple[bool, State | None]:
+        """Open the source and take its frames; give whether it came to its own end."""
+        pipeline, model = self._make(
+            self.assignment, detector=detector, watch=self._seen, stop=Stop(within=self._stop)
+        )
+        self._pipeline = pipeline
+        self._connected_mono_s = self._clock.monotonic_s()
+        try:
+            facts = pipeline.open(state)
+            self._account.opened(facts, model)
+            self._tell_health(Health(connected=True))
+            self._connected_mono_s = self._clock.monotonic_s()
+            pipeline.run()
+            return pipeline.ended, self._state_after(state)
+        finally:
+            pipeline.close()
+
+    def _state_after(self, before: State | None) -> State | None:
+        pipeline = self._pipeline
+        if pipeline is None or not pipeline.has_memory:
+            return before
+        return pipeline.checkpoint()
+
+    def _seen(self, frame: Frame, scene: Scene) -> None:
+        """Take up one frame; called in the pipeline's thread, between frames."""
+        if self._is_stale:
+            raise StaleToken(f"scenario '{self.assignment.scenario.id}': given to somebody else")
+        self._account.add(frame, scene)
+        # All runs commit at the same moments, so that they share transactions.
+        slot = int(self._clock.monotonic_s() / self._options.commit_s)
+        if slot == self._slot:
+            return
+        self._slot = slot
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        assert self._pipeline is not None
+        news = self._account.commit(self._pipeline)
+        self._committer.add(news, stopping=lambda: self._stop.is_set)
+
+    def _settle(self) -> None:
+        """Commit what is left, and wait for it."""
+        if self._is_stale:
+            return
+        pipeline = self._pipeline
+        if pipeline is not None and self._account.rows:
+            self._hand_over()
+        if not self._committer.finish(patience_s=self._patience_s()):
+            raise Stopped("the store was away for too long; the run goes on from its last commit")
+
+    def _patience_s(self) -> float:
+        return self._options.finish_s if self._stop.is_set else self._options.orphan_s
+
+    def _wait_to_try_again(self, error: VedetteError) -> None:
+        cause = error.cause if isinstance(error, SourceError) else None
+        healthy_s = self._clock.monotonic_s() - self._connected_mono_s
+        pause_s = self._ladder.failed(cause, healthy_s=healthy_s)
+        self._tell_health(
+            Health(
+                connected=False,
+                cause=cause or StreamCause.CONNECTION_FAILED,
+                message=str(error),
+                attempts=self._ladder.attempts,
+                next_try_s=round(pause_s, 1),
+            )
+        )
+        log.warning("%s; trying again in %.1f s", error, pause_s)
+        end_s = self._clock.monotonic_s() + pause_s
+        while not self._stop.is_set and (left_s := end_s - self._clock.monotonic_s()) > 0:
+            self._clock.sleep(min(left_s, LOOK_S))
+
+    def _tell_health(self, health: Health) -> None:
+        scenario = self.assignment.scenario
+        work = partial(
+            report_health,
+            scenario_id=scenario.id,
+            run=scenario.run,
+            health=health,
+            source_id=scenario.source_id,
+            token=self.assignment.token,
+        )
+        self._store.submit(work)  # Health that cannot be written now is told the next time.
+
+    def _report(self, happening: Happening) -> None:
+        """Tell the store, for as long as it takes; errors as `reports.report`."""
+        scenario = self.assignment.scenario
+        work = partial(
+            report,
+            scenario_id=scenario.id,
+            run=scenario.run,
+            happening=happening,
+            source_id=scenario.source_id,
+            token=self.assignment.token,
+        )
+        self._persist(lambda: self._store.write(work))
+        self._bus.publish([Message(topics.REPORTS, scenario.id)])
+
+    def _persist(self, asking: Callable[[], T]) -> T:
+        """Ask the store until it answers, or somebody stops the run."""
+        while True:
+            try:
+                return asking()
+            except StoreUnavailable:
+                if self._stop.is_set:
+                    raise Stopped(
+                        "the store is away; the run goes on from its last commit"
+                    ) from None
+                self._clock.sleep(LOOK_S)
+
+    def _fail(self, detail: str) -> None:
+        try:
+            self._report(RunEnded(StatusReason.FAILED, detail))
+            self.has_told_end = True
+        except VedetteError as error:
+            log.warning("failure not reported: %s", error)
+
+    def _tell(self, news: Commit) -> None:
+        if news.part is not None:
+            self._bus.publish([Message(topics.RESULTS, news.scenario_id)])
