@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 Row = Mapping[str, Any]
 """A row as `domain/prediction.py` makes it."""
@@ -31,7 +33,17 @@ class RowWriter(ABC):
         """
 
 
-def write_all(file: io.FileIO, content: bytes | memoryview) -> None:
+class ByteTarget(Protocol):
+    """Where bytes go: a file, or what stands for one."""
+
+    def write(self, content: Buffer, /) -> int:
+        """Take bytes from the front; give how many were taken."""
+
+    def tell(self) -> int:
+        """Give how many were taken so far."""
+
+
+def write_all(file: ByteTarget, content: bytes | memoryview) -> None:
     """Write all of `content`; the system may take it in pieces.
 
     Raises:

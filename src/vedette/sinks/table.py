@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vedette.sinks.rows import Row, RowWriter, write_all
+from vedette.sinks.rows import ByteTarget, Row, RowWriter, write_all
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -49,8 +50,23 @@ GROUP_OBJECTS_MAX = 50_000
 class TableWriter(RowWriter):
     """Collects rows into row groups; the same rows give the same bytes."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(
+        self,
+        file: ByteTarget,
+        *,
+        group_rows_max: int | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        """Plan a table.
+
+        Args:
+            file: Where its bytes go.
+            group_rows_max: Rows in a row group; `GROUP_ROWS_MAX` if None.
+            facts: Stand in the file's own metadata.
+        """
         self._file = file
+        self._group_rows_max = GROUP_ROWS_MAX if group_rows_max is None else group_rows_max
+        self._facts = facts
         self._writer: pq.ParquetWriter | None = None
         self._rows: list[Row] = []
         self._objects = 0
@@ -60,12 +76,14 @@ class TableWriter(RowWriter):
         recorded = None if moment is None else datetime.fromisoformat(moment)
         self._rows.append({**row, "captured_at": recorded})
         self._objects += len(row["objects"])
-        if len(self._rows) >= GROUP_ROWS_MAX or self._objects >= GROUP_OBJECTS_MAX:
+        if len(self._rows) >= self._group_rows_max or self._objects >= GROUP_OBJECTS_MAX:
             self._flush()
 
     def close(self) -> None:
         self._flush()
         assert self._writer is not None
+        if self._facts:
+            self._writer.add_key_value_metadata(self._facts)
         self._writer.close()
 
     def _flush(self) -> None:
@@ -82,7 +100,7 @@ class TableWriter(RowWriter):
 class _Whole(io.RawIOBase):
     """A file whose writes are whole; pyarrow does not look at how much was written."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: ByteTarget) -> None:
         self._file = file
 
     def writable(self) -> bool:

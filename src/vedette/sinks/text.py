@@ -6,9 +6,7 @@ that was looked at always leaves a trace, found something or not: what is missin
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import select
 import sys
 import time
@@ -21,14 +19,11 @@ from vedette.domain.prediction import Origin, prediction_row
 from vedette.domain.scene import Scene
 from vedette.domain.stream import StreamFacts
 from vedette.sinks.base import Sink
+from vedette.sinks.lines import CsvLines, JsonLines
 from vedette.sinks.rows import Row, RowWriter, write_all
 from vedette.sinks.whole import WholeFile, refusal
 
 STDOUT = "-"
-FRAME_COLUMNS = (
-    "scenario_id", "camera_id", "run", "frame", "pts_s", "captured_at", "width", "height",
-)  # fmt: skip
-OBJECT_COLUMNS = ("label", "confidence", "x1", "y1", "x2", "y2", "track_id", "zones")
 # A finite source's lines wait for this many before they are written in one go.
 BUFFER_BYTES = 1 << 18
 # How long a full pipe may stand still before its reader counts as gone: people read in `less`.
@@ -178,40 +173,6 @@ class StdoutSink(Sink):
                 raise SinkUnavailable("standard output: its reader stands still")
             if time.monotonic() > until_mono_s:
                 raise SinkRefused(f"standard output: nobody read it for {STDOUT_STALL_S:g} s")
-
-
-class JsonLines:
-    """One JSON object a line, keys in the row's order, no spaces."""
-
-    head = b""
-
-    def encode(self, row: Row) -> bytes:
-        """Give a row's line; UTF-8, ends with a line feed."""
-        text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode() + b"\n"
-
-
-class CsvLines:
-    """One line an object, per RFC 4180 but for a plain line feed; one with no object if none."""
-
-    head = (",".join((*FRAME_COLUMNS, *OBJECT_COLUMNS)) + "\n").encode()
-
-    def encode(self, row: Row) -> bytes:
-        """Give a row's lines; UTF-8, each ends with a line feed."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        frame = [row[column] for column in FRAME_COLUMNS]
-        for found in row["objects"]:
-            cells = [found[column] for column in OBJECT_COLUMNS[:-1]]
-            writer.writerow([*frame, *cells, ";".join(map(_escaped, found["zones"]))])
-        if not row["objects"]:
-            writer.writerow([*frame, *("" for _ in OBJECT_COLUMNS)])
-        return text.getvalue().encode()
-
-
-def _escaped(zone: str) -> str:
-    """Give a zone's name with `;` told apart from the one between names."""
-    return zone.replace("\\", "\\\\").replace(";", "\\;")
 
 
 class _BufferedLines(RowWriter):
