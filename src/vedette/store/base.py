@@ -56,6 +56,7 @@ class Store(ABC):
         Raises:
             StoreUnavailable: (by the future) the database cannot be written now; nothing happened.
             StaleToken, UsageError: (by the future) as `work` says.
+            Conflict: (by the future) a row is there already, or another one needs it.
         """
 
     @abstractmethod
@@ -98,7 +99,15 @@ class Store(ABC):
 
     @abstractmethod
     def announce(self, runner_id: str, incarnation: str) -> None:
-        """Show that this process lives as that runner, as long as it lives and no longer."""
+        """Show that this process lives as that runner, as long as it lives and no longer.
+
+        Comes before the runner is registered: a registered one that never announced itself may be
+        taken for dead. Again for a new incarnation.
+
+        Raises:
+            Conflict: another process lives as that runner.
+            StoreUnavailable: it cannot be shown.
+        """
 
     @abstractmethod
     def withdraw(self, runner_id: str) -> None:

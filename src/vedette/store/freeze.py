@@ -21,7 +21,8 @@ class WriterMark:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(descriptor).st_size < _FORM.size:
-                os.ftruncate(descriptor, _FORM.size)
+                # Real bytes: a hole that a full disk cannot fill would kill us when touched.
+                os.pwrite(descriptor, bytes(_FORM.size), 0)
             self._bytes = mmap.mmap(descriptor, _FORM.size)
         finally:
             os.close(descriptor)
@@ -45,7 +46,7 @@ class WriterMark:
 
     def close(self) -> None:
         """Let go of the bytes."""
-        self._bytes.close()
+        self._bytes.close()  # May be closed already.
 
 
 def _fields(pid: int) -> list[str]:

@@ -2,14 +2,13 @@
 
 SQLite has one writer at a time. Each process has one thread that writes: it carries out all
 transactions that wait as one, each behind a savepoint, so that a commit's price is shared. Nothing
-but statements happens between BEGIN and COMMIT.
+but statements happens between BEGIN and COMMIT. A process that dies inside a transaction has done
+nothing; one that is stopped inside it is named (`frozen`), as all others wait for it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -22,13 +21,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from vedette.domain.errors import SchemaMismatch, StoreUnavailable
+from vedette.domain.errors import Conflict, SchemaMismatch, StoreUnavailable
 from vedette.store import migrating
 from vedette.store.base import Store, Transaction, Work
 from vedette.store.freeze import WriterMark
+from vedette.store.holders import Holders
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,29 @@ APPLICATION_ID = 0x56445454
 BATCH_MAX = 256
 # How long one try for the write lock lasts before we look at who has it.
 LOCK_TRY_S = 0.25
+# A store that is closing waits no longer than this for another process, so that a program can end.
+CLOSING_PATIENCE_S = 2.0
 READERS = 4
+# The log of changes is normally some MB; where readers never pause, it is cut back at this size.
+LOG_BYTES_MAX = 64 * 2**20
+LOG_LOOK_S = 5.0
+
+# What the disk, the machine or another process does to us; waiting may help.
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 @dataclass(slots=True)
@@ -67,25 +89,34 @@ class SqliteStore(Store):
             folder: The data directory; exists.
             lock_patience_s: How long to wait for another process's transaction.
             frozen: Told the pid of a stopped process that holds the write lock, again and again
-                until it lets go; None writes it to the log.
+                until it lets go; None writes it to the log. Called in the thread that writes.
 
         Raises:
             SchemaMismatch: the file is no database of Vedette.
             StoreUnavailable: it cannot be opened.
         """
         self.path = folder / FILE_NAME
-        self._folder = folder
         self._lock_patience_s = lock_patience_s
         self._frozen = frozen or _name_frozen
-        self._mark = WriterMark(folder / "writer")
+        try:
+            _check_file(self.path)
+            self._mark = WriterMark(folder / "writer")
+        except OSError as error:
+            raise StoreUnavailable(f"{folder}: {error.strerror or error}") from error
+        except sqlite3.Error as error:
+            raise _sorted_out(error, self.path) or error from error
+        self._holders = Holders(folder / "holders")
         self._engine = _engine(self.path)
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        self._held: dict[str, int] = {}
-        self._thread_local = threading.local()
-        self._reading: list[Connection] = []
-        _check_file(self.path)
+        # One transaction at a time in this process, so that the mark tells of one.
+        self._turn = threading.Lock()
+        self._writing: Connection | None = None
+        self._level = ""
+        self._looked_at_log_s = 0.0
+        self._own = threading.local()
+        self._reading: set[Connection] = set()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._writer = threading.Thread(target=self._write_on, name="store-write", daemon=True)
         self._writer.start()
@@ -94,148 +125,138 @@ class SqliteStore(Store):
         job = _Job(work, durable, Future())
         with self._changed:
             if self._closed:
-                job.future.set_exception(StoreUnavailable(f"{self.path}: the store is closed"))
+                job.future.set_exception(self._closed_error())
                 return job.future
             self._jobs.append(job)
             self._changed.notify()
         return job.future
 
     def ask(self, question: Work[T]) -> Future[T]:
-        return self._readers.submit(self._read, question)
+        try:
+            return self._readers.submit(self._read, question)
+        except RuntimeError:
+            refused: Future[T] = Future()
+            refused.set_exception(self._closed_error())
+            return refused
 
     def migrate(self) -> tuple[str | None, str]:
-        with _MigrationLock(self._folder):
-            with self._engine.connect() as connection, _Translated(self.path):
-                before, after = migrating.migrate(connection, origin=str(self.path))
-            self.submit(_begin_clock, durable=True).result()
+        before = self.read(lambda it: migrating.version(it.connection))
+        if before == migrating.HEAD:
+            self.check()
+            return before, before
+        try:
+            before, after = self._migrate()
+        except DBAPIError as error:
+            raise self._translated(error) from error
+        self._begin_clock()
         return before, after
 
     def check(self) -> None:
-        with self._engine.connect() as connection, _Translated(self.path):
-            migrating.check(connection, origin=str(self.path))
-        self.submit(_begin_clock, durable=True).result()
+        self.read(lambda it: migrating.check(it.connection, origin=str(self.path)))
+        self._begin_clock()
 
     def announce(self, runner_id: str, incarnation: str) -> None:
-        path = self._lock_path(runner_id)
-        path.parent.mkdir(exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, incarnation.encode(), 0)
-        self._held[runner_id] = descriptor
+        self._holders.announce(runner_id, incarnation)
 
     def withdraw(self, runner_id: str) -> None:
-        descriptor = self._held.pop(runner_id, None)
-        if descriptor is not None:
-            os.close(descriptor)
+        self._holders.withdraw(runner_id)
 
     def dead(self, runners: Collection[tuple[str, str]]) -> set[str]:
-        return {runner for runner, incarnation in runners if self._is_dead(runner, incarnation)}
-
-    def _is_dead(self, runner_id: str, incarnation: str) -> bool:
-        try:
-            descriptor = os.open(self._lock_path(runner_id), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False  # Not one of this folder's: only its silence can tell.
-        try:
-            # The kernel lets go of the lock when, and only when, its process is gone.
-            with suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return True
-            return os.pread(descriptor, 64, 0).decode() not in {incarnation, ""}
-        finally:
-            os.close(descriptor)
-
-    def _lock_path(self, runner_id: str) -> Path:
-        return self._folder / "holders" / f"{runner_id}.lock"
+        is_dead = self._holders.is_dead
+        return {runner for runner, incarnation in runners if is_dead(runner, incarnation)}
 
     def close(self) -> None:
+        assert threading.current_thread() is not self._writer, "a transaction closes no store"
         with self._changed:
             self._closed = True
             self._changed.notify()
-        if self._writer is not threading.current_thread():
-            self._writer.join()
+        self._writer.join()
         self._readers.shutdown()
-        for connection in self._reading:
-            connection.close()
-        self._reading.clear()
-        for runner_id in list(self._held):
-            self.withdraw(runner_id)
+        for connection in list(self._reading):
+            self._drop(connection)
+        self._holders.withdraw_all()
         self._mark.close()
         self._engine.dispose()
 
-    def _read(self, question: Work[T]) -> T:
-        connection: Connection | None = getattr(self._thread_local, "connection", None)
-        if connection is None:
-            connection = self._thread_local.connection = self._engine.connect()
-            self._reading.append(connection)
-        with _Translated(self.path):
-            connection.exec_driver_sql("BEGIN")
-            try:
-                return question(_transaction(connection))
-            finally:
-                connection.rollback()
+    # What the writing thread does.
 
     def _write_on(self) -> None:
-        connection = self._engine.connect()
-        durable = True  # As `_engine` sets it up.
-        try:
-            while jobs := self._next_jobs():
-                if jobs[0].durable is not durable:
-                    durable = jobs[0].durable
-                    level = "FULL" if durable else "NORMAL"
-                    connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-                    connection.rollback()
-                self._carry_out(connection, jobs)
-        finally:
-            connection.close()
+        while jobs := self._next_jobs():
+            asked = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+            answers: list[tuple[Any, BaseException | None]]
+            try:
+                answers = self._commit(asked)
+            except BaseException as error:  # noqa: BLE001  (whoever asked is told; we go on)
+                answers = [(None, self._translated(error))] * len(asked)
+            for job, (answer, refused) in zip(asked, answers, strict=True):
+                _settle(job.future, answer, refused)
+        self._drop(self._writing)
 
     def _next_jobs(self) -> list[_Job]:
         with self._changed:
-            while not self._jobs:
-                if self._closed:
-                    return []
-                self._changed.wait()
-            jobs = [self._jobs.popleft()]
-            while self._jobs and len(jobs) < BATCH_MAX and self._jobs[0].durable is jobs[0].durable:
-                jobs.append(self._jobs.popleft())
-            return jobs
+            self._changed.wait_for(lambda: self._jobs or self._closed)
+            return [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_MAX))]
 
-    def _carry_out(self, connection: Connection, jobs: list[_Job]) -> None:
-        """Commit all jobs at once; one that raises is undone alone."""
-        jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-        answers: list[tuple[Any, BaseException | None]] = []
-        try:
-            with _Translated(self.path):
+    def _commit(self, jobs: list[_Job]) -> list[tuple[Any, BaseException | None]]:
+        """Commit all jobs at once, durably if one wants it; one that raises is undone alone."""
+        if not jobs:
+            return []
+        with self._turn:
+            try:
+                connection = self._writing = self._writing or self._connect()
+                self._set_level(
+                    connection, "FULL" if any(job.durable for job in jobs) else "NORMAL"
+                )
                 self._begin(connection)
                 try:
                     transaction = _transaction(connection)
-                    answers = [_attempt(transaction, job.work) for job in jobs]
+                    answers = [self._attempt(transaction, job.work) for job in jobs]
                     connection.exec_driver_sql("COMMIT")
                 finally:
                     self._mark.clear()
                     connection.rollback()  # Where COMMIT was not reached.
-        except BaseException as error:  # noqa: BLE001  (whoever asked is told)
-            answers = [(None, error)] * len(jobs)
-        for job, (answer, refused) in zip(jobs, answers, strict=True):
-            if refused is None:
-                job.future.set_result(answer)
-            else:
-                job.future.set_exception(refused)
+                self._cut_log(connection)
+            except BaseException:
+                # Nothing is known of its state any more.
+                self._drop(self._writing)
+                self._writing = None
+                self._level = ""
+                raise
+        return answers
+
+    def _attempt(
+        self, transaction: Transaction, work: Work[T]
+    ) -> tuple[T | None, BaseException | None]:
+        run = transaction.connection.exec_driver_sql
+        run("SAVEPOINT one")
+        try:
+            answer = work(transaction)
+        except BaseException as error:
+            if _spoils(error):
+                raise  # The disk, not this transaction: nothing of the commit can stand.
+            run("ROLLBACK TO one")
+            run("RELEASE one")
+            return None, self._translated(error)
+        run("RELEASE one")
+        return answer, None
+
+    def _set_level(self, connection: Connection, level: str) -> None:
+        """Choose whether a commit waits for the disk; only outside a transaction."""
+        if self._level != level:
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.rollback()
+            self._level = level
 
     def _begin(self, connection: Connection) -> None:
+        """Take the write lock, for which another process may have to end its transaction."""
         started_s = time.monotonic()
         while True:
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            except OperationalError as error:
-                if not _is_busy(error) or time.monotonic() - started_s > self._lock_patience_s:
-                    raise
+            except DBAPIError as error:
                 connection.rollback()
+                if not _is_busy(error) or not self._may_wait(started_s):
+                    raise
                 pid = self._mark.frozen_pid()
                 if pid is not None:
                     self._frozen(pid)
@@ -243,20 +264,108 @@ class SqliteStore(Store):
                 self._mark.set()
                 return
 
+    def _cut_log(self, connection: Connection) -> None:
+        """Empty a log of changes that readers did not let SQLite begin anew by itself."""
+        now_s = time.monotonic()
+        if now_s - self._looked_at_log_s < LOG_LOOK_S:
+            return
+        self._looked_at_log_s = now_s
+        with suppress(OSError):
+            if Path(f"{self.path}-wal").stat().st_size > LOG_BYTES_MAX:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.rollback()
 
-def _attempt(transaction: Transaction, work: Work[T]) -> tuple[T | None, BaseException | None]:
-    run = transaction.connection.exec_driver_sql
-    run("SAVEPOINT one")
-    try:
-        answer = work(transaction)
-    except OperationalError:
-        raise  # The disk, not this transaction: nothing of the commit can stand.
-    except BaseException as error:  # noqa: BLE001  (undone alone; whoever asked is told)
-        run("ROLLBACK TO one")
-        run("RELEASE one")
-        return None, error
-    run("RELEASE one")
-    return answer, None
+    def _migrate(self) -> tuple[str | None, str]:
+        """Change the schema in one transaction; its write lock makes others wait, then see it."""
+        connection = self._connect()
+        try:
+            # Changing a table copies and drops it, which must not delete what refers to it.
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.rollback()
+            with self._turn:
+                self._begin(connection)
+                try:
+                    answer = migrating.migrate(connection, origin=str(self.path))
+                    connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+                    assert connection.exec_driver_sql("PRAGMA foreign_key_check").first() is None
+                    connection.exec_driver_sql("COMMIT")
+                finally:
+                    self._mark.clear()
+                    connection.rollback()
+        finally:
+            connection.close()
+        return answer
+
+    def _begin_clock(self) -> None:
+        """Void all that was measured by the clock of another boot."""
+        boot = boot_id()
+        if not self.read(lambda it: migrating.knows_clock(it, boot)):
+            self.write(lambda it: migrating.begin_clock(it, boot), durable=True)
+
+    # What the reading threads do.
+
+    def _read(self, question: Work[T]) -> T:
+        started_s = time.monotonic()
+        while True:
+            try:
+                return self._look(question)
+            except DBAPIError as error:
+                self._drop(getattr(self._own, "connection", None))
+                self._own.connection = None
+                # Another process may be mending the log after a death, or making the file.
+                if not _is_busy(error) or not self._may_wait(started_s):
+                    raise self._translated(error) from error
+
+    def _look(self, question: Work[T]) -> T:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+            connection.rollback()
+            self._own.connection = connection
+            self._reading.add(connection)
+        try:
+            connection.exec_driver_sql("BEGIN")
+            return question(_transaction(connection))
+        finally:
+            connection.rollback()
+
+    # What both need.
+
+    def _connect(self) -> Connection:
+        started_s = time.monotonic()
+        while True:
+            try:
+                return self._engine.connect()
+            except DBAPIError as error:
+                if not _is_busy(error) or not self._may_wait(started_s):
+                    raise
+
+    def _drop(self, connection: Connection | None) -> None:
+        if connection is None:
+            return
+        self._reading.discard(connection)
+        with suppress(DBAPIError, sqlite3.Error):
+            connection.close()
+
+    def _may_wait(self, started_s: float) -> bool:
+        patience_s = self._lock_patience_s
+        if self._closed:
+            patience_s = min(patience_s, CLOSING_PATIENCE_S)
+        return time.monotonic() - started_s < patience_s
+
+    def _translated(self, error: BaseException) -> BaseException:
+        """Give the driver's error as ours; others as they are."""
+        if not isinstance(error, DBAPIError):
+            return error
+        ours = _sorted_out(error.orig, self.path)
+        if ours is None:
+            return error  # A statement that cannot be right: the programmer's.
+        ours.__cause__ = error
+        return ours
+
+    def _closed_error(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.path}: the store is closed")
 
 
 def boot_ms() -> int:
@@ -273,9 +382,14 @@ def _transaction(connection: Connection) -> Transaction:
     return Transaction(connection, now_ms=boot_ms(), wall_ms=time.time_ns() // 1_000_000)
 
 
-def _begin_clock(transaction: Transaction) -> None:
-    """Void all that was measured by the clock of another boot."""
-    migrating.begin_clock(transaction, boot_id())
+def _settle(future: Future[Any], answer: object, refused: BaseException | None) -> None:
+    try:
+        if refused is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(refused)
+    except BaseException:  # (what others do when a future is done must not end this thread)
+        log.exception("what was to follow a transaction failed")
 
 
 def _engine(path: Path) -> Engine:
@@ -291,6 +405,7 @@ def _engine(path: Path) -> Engine:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA cache_size=-16000")  # 16 MB.
+        connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
 
     return engine
 
@@ -303,52 +418,49 @@ def _check_file(path: Path) -> None:
         head = file.read(72)
     if not head.startswith(b"SQLite format 3\0"):
         raise SchemaMismatch(f"{path}: this is no database; move it away, or name another folder")
-    application = int.from_bytes(head[68:72], "big")
-    if application not in {0, APPLICATION_ID}:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        connection.close()
+    # A file that was only just made has neither a name nor tables.
+    if application not in {0, APPLICATION_ID} or (tables and not application):
         raise SchemaMismatch(
             f"{path}: this database belongs to another program; name another folder"
         )
 
 
-class _Translated:
-    """Turns the driver's errors into ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if not isinstance(error, DatabaseError):
-            return
-        said = str(error.orig)
-        if "malformed" in said or "not a database" in said:
-            raise SchemaMismatch(
-                f"{self._path}: the database is damaged ({said}); restore a copy, or move it away "
-                "to begin anew"
-            ) from error
-        if isinstance(error, OperationalError):
-            raise StoreUnavailable(f"{self._path}: {said}") from error
+def _sorted_out(error: BaseException | None, path: Path) -> Exception | None:
+    """Give the driver's error as ours; None where it is the programmer's."""
+    code = _code(error)
+    if code in _DAMAGED:
+        return SchemaMismatch(
+            f"{path}: the database is damaged ({error}); restore a copy, or move it away to begin "
+            "anew"
+        )
+    if code in _UNAVAILABLE:
+        return StoreUnavailable(f"{path}: {error}")
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(f"{path}: {error}")
+    return None
 
 
-class _MigrationLock:
-    """One process at a time brings the schema up to date."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "migrate.lock"
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+def _code(error: BaseException | None) -> int:
+    # The low byte says what; the rest says more of it.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _is_busy(error: OperationalError) -> bool:
-    return "locked" in str(error.orig) or "busy" in str(error.orig)
+def _spoils(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and _code(error.orig) in _UNAVAILABLE | _DAMAGED
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    return _code(error.orig) in {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_PROTOCOL,
+    }
 
 
 def _name_frozen(pid: int) -> None:
