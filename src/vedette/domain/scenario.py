@@ -138,25 +138,41 @@ def decide(scenario: Scenario, happening: Happening) -> Scenario:
     """
     match happening:
         case StartAsked():
-            return _start(scenario)
+            after = _start(scenario)
         case StopAsked():
-            return _stop(scenario)
+            after = _stop(scenario)
         case HolderFound():
-            return _step(scenario, ScenarioState.INIT_STARTUP,
-                         ScenarioState.IN_STARTUP_PROCESSING, StatusReason.GRANTED)  # fmt: skip
+            after = _step(scenario, ScenarioState.INIT_STARTUP,
+                          ScenarioState.IN_STARTUP_PROCESSING, StatusReason.GRANTED)  # fmt: skip
         case PipelineUp():
-            return _step(scenario, ScenarioState.IN_STARTUP_PROCESSING,
-                         ScenarioState.ACTIVE, StatusReason.RUNNING)  # fmt: skip
+            after = _step(scenario, ScenarioState.IN_STARTUP_PROCESSING,
+                          ScenarioState.ACTIVE, StatusReason.RUNNING)  # fmt: skip
         case HolderLost(reason, detail):
-            return _holder_lost(scenario, reason, detail)
+            after = _holder_lost(scenario, reason, detail)
         case RunEnded(reason, detail):
-            return _run_ended(scenario, reason, detail)
+            after = _run_ended(scenario, reason, detail)
         case HolderTold():
-            if scenario.state is ScenarioState.INIT_SHUTDOWN:
-                return replace(scenario, state=ScenarioState.IN_SHUTDOWN_PROCESSING)
-            return scenario
+            after = _told(scenario)
         case LetGo():
-            return _let_go(scenario)
+            after = _let_go(scenario)
+    return after
+
+
+def road(before: Scenario, after: Scenario) -> tuple[ScenarioState, ...]:
+    """Give the states that one decision led through, the last one included; empty where none.
+
+    Some news says several things at once: who lets go before being told has been told, and a start
+    that came during shutdown is taken up at `inactive`. History shows every arrow by itself.
+    """
+    if before.state is after.state and before.run == after.run:
+        return ()
+    if before.state not in _GOING_DOWN or after.state in _GOING_DOWN:
+        return (after.state,)
+    told = (ScenarioState.IN_SHUTDOWN_PROCESSING,)
+    passed = told if before.state is ScenarioState.INIT_SHUTDOWN else ()
+    if after.state is ScenarioState.INACTIVE:
+        return (*passed, after.state)
+    return (*passed, ScenarioState.INACTIVE, after.state)
 
 
 def needs_holder(scenario: Scenario) -> bool:
@@ -231,6 +247,12 @@ def _run_ended(scenario: Scenario, reason: StatusReason, detail: str) -> Scenari
         status_reason=reason,
         detail=detail,
     )
+
+
+def _told(scenario: Scenario) -> Scenario:
+    if scenario.state is not ScenarioState.INIT_SHUTDOWN:
+        return scenario
+    return replace(scenario, state=ScenarioState.IN_SHUTDOWN_PROCESSING)
 
 
 def _let_go(scenario: Scenario) -> Scenario:

@@ -89,8 +89,13 @@ class Ahead(Generic[T]):
     def close(self) -> None:
         """Ask the thread to end and wait a moment for it."""
         self._stop.set()
+        self.join(JOIN_S)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; False where it is still there."""
         if self._thread.is_alive():
-            self._thread.join(JOIN_S)
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

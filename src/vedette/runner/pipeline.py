@@ -90,6 +90,8 @@ class Pipeline:
         self._resumed_at: Position | None = None
         self._ended = False
         self._cut = False
+        # Threads that wait for the source; they end by its timeouts.
+        self._readers: list[Ahead[StreamFacts] | Ahead[Packet]] = []
 
     def open(self, resume_from: State | None = None) -> StreamFacts:
         """Open source and sinks, and go to where `resume_from` (a `checkpoint()`) was taken.
@@ -118,7 +120,9 @@ class Pipeline:
         def opening() -> Generator[StreamFacts]:
             yield self._source.open(self._resumed_at)
 
-        for facts in Ahead(opening(), limit=1, name="open", stop=self._stop):
+        ahead = Ahead(opening(), limit=1, name="open", stop=self._stop)
+        self._readers.append(ahead)
+        for facts in ahead:
             return facts
         raise Stopped("stopped before the source was open")
 
@@ -155,8 +159,10 @@ class Pipeline:
         # Read by a thread of its own, so that an arrival is stamped when it arrives, the pacer can
         # tell how late the decoder is, and nobody who wants to stop waits for a silent host.
         limit = self._packets_ahead_max
-        with closing(Ahead(packets, limit=limit, name="read", stop=self._stop)) as read_ahead:
-            yield from read_ahead
+        ahead = Ahead(packets, limit=limit, name="read", stop=self._stop)
+        self._readers.append(ahead)
+        with closing(ahead):
+            yield from ahead
 
     def _detected(self) -> Generator[tuple[Frame, Detections]]:
         schedule = self._newest.detected if self._source.live else in_order
@@ -237,3 +243,10 @@ class Pipeline:
         """Let go of the source; may be called twice."""
         self._stop.set()
         self._source.close()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until no thread touches the source any more; False where one still does.
+
+        A thread that waits for a silent host ends by the source's own timeouts.
+        """
+        return all(reader.join(timeout_s) for reader in self._readers)

@@ -218,6 +218,9 @@ class Work:
             return pipeline.ended, self._state_after(state)
         finally:
             pipeline.close()
+            while not pipeline.join(LOOK_S):
+                if self._is_stale:
+                    break  # The source is somebody else's already; ours ends by its timeout.
 
     def _state_after(self, before: State | None) -> State | None:
         pipeline = self._pipeline

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import exists, func, insert, or_, select, update
 
 from vedette.domain.errors import StaleToken
 from vedette.domain.ids import RunnerId, SourceId, Token
@@ -177,6 +177,16 @@ def take_away(transaction: Transaction, source_id: SourceId, token: Token) -> bo
     return bool(done.rowcount)
 
 
+def release_if_idle(transaction: Transaction, source_id: SourceId, token: Token) -> bool:
+    """End the lease of that token if every scenario of the source is at rest; tell whether."""
+    done = transaction.connection.execute(
+        update(sources)
+        .where(sources.c.id == source_id, sources.c.token == token, ~_HAS_WORK)
+        .values(token=sources.c.token + 1, holder=None, incarnation=None)
+    )
+    return bool(done.rowcount)
+
+
 def holder_of(transaction: Transaction, source_id: SourceId) -> Held | None:
     """Give who holds a source, dead or alive; None where nobody does."""
     row = transaction.connection.execute(select(sources).where(sources.c.id == source_id)).first()
@@ -299,13 +309,17 @@ def may_be_granted(transaction: Transaction, source_id: SourceId) -> bool:
     return bool(wait_until_ms <= transaction.now_ms)
 
 
-def idle_sources(transaction: Transaction) -> list[Held]:
-    """Give the leased sources of which every scenario is at rest."""
-    busy = select(scenarios.c.source_id).where(scenarios.c.state != ScenarioState.INACTIVE)
+def idle_sources(transaction: Transaction, limit: int = 256) -> list[Held]:
+    """Give leased sources of which every scenario is at rest."""
     rows = transaction.connection.execute(
-        select(sources).where(sources.c.holder.is_not(None), sources.c.id.not_in(busy))
+        select(sources).where(sources.c.holder.is_not(None), ~_HAS_WORK).limit(limit)
     )
     return [_held(row) for row in rows]
+
+
+_HAS_WORK = exists().where(
+    scenarios.c.source_id == sources.c.id, scenarios.c.state != ScenarioState.INACTIVE
+)
 
 
 def _held(row: Any) -> Held:

@@ -9,10 +9,10 @@ from sqlalchemy import update
 from vedette.domain.errors import StaleToken
 from vedette.domain.health import Health
 from vedette.domain.ids import ScenarioId, SourceId, Token
-from vedette.domain.scenario import Happening, Scenario, decide
+from vedette.domain.scenario import Happening, Scenario, ScenarioState, decide
 from vedette.store.base import Transaction
 from vedette.store.schema import runs
-from vedette.store.statements.leases import require_token
+from vedette.store.statements.leases import release_if_idle, require_token
 from vedette.store.statements.scenarios import save_change, scenarios_of
 
 
@@ -36,6 +36,9 @@ def report(
         raise StaleToken(f"scenario '{scenario_id}': run {run} is over")
     after = decide(before, happening)
     save_change(transaction, before, after, token=token)
+    if after.state is ScenarioState.INACTIVE:
+        # At rest means that the lease is gone too.
+        release_if_idle(transaction, source_id, token)
     return after
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,15 @@ from sqlalchemy import Row, and_, delete, insert, or_, select, update
 from vedette.domain.errors import NotFound
 from vedette.domain.ids import ScenarioId, SourceId, Token
 from vedette.domain.parameters import Parameters
-from vedette.domain.scenario import Scenario, ScenarioState, StatusReason, Wanted
+from vedette.domain.scenario import Scenario, ScenarioState, StatusReason, Wanted, road
 from vedette.store.base import Transaction
 from vedette.store.schema import commands, runs, scenarios, sources, transitions
+from vedette.store.statements import outbox
 from vedette.store.statements.json_text import parameters_from, parameters_text
 
 START, STOP = "start", "stop"
+# The topic of changes of state; also in bus/topics.py, which is no room of ours.
+NOTICES = "vedette.notices"
 # For changes that no holder made.
 NO_TOKEN = Token(0)
 
@@ -187,18 +191,7 @@ def save_change(
         .where(scenarios.c.id == after.id)
         .values(**_life(after), version=scenarios.c.version + 1, updated_at_ms=transaction.wall_ms)
     )
-    if after.state is not before.state:
-        run(
-            insert(transitions).values(
-                scenario_id=after.id,
-                run=after.run,
-                before=before.state,
-                after=after.state,
-                reason=after.status_reason,
-                token=token,
-                at_ms=transaction.wall_ms,
-            )
-        )
+    _save_road(transaction, before, after, token)
     ended = before.state is not ScenarioState.INACTIVE and (
         after.state is ScenarioState.INACTIVE or after.run != before.run
     )
@@ -219,6 +212,30 @@ def save_change(
                 started_at_ms=transaction.wall_ms,
             )
         )
+
+
+def _save_road(
+    transaction: Transaction, before: Scenario, after: Scenario, token: Token
+) -> None:
+    """Write every arrow into history and outbox; those before the last keep their cause."""
+    state = before.state
+    for step in road(before, after):
+        of = after if step is after.state else before
+        arrow = {
+            "scenario_id": of.id,
+            "run": of.run,
+            "before": str(state),
+            "after": str(step),
+            "reason": str(of.status_reason),
+            "token": token,
+            "at_ms": transaction.wall_ms,
+        }
+        done = transaction.connection.execute(
+            insert(transitions).values(**arrow).returning(transitions.c.id)
+        )
+        notice = {"id": done.scalar_one(), **arrow, "detail": of.detail}
+        outbox.add(transaction, NOTICES, of.id, json.dumps(notice))
+        state = step
 
 
 def history(transaction: Transaction, scenario_id: ScenarioId, limit: int) -> list[Row[Any]]:
