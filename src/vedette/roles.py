@@ -87,7 +87,9 @@ class Engines:
             self.store,
             self.bus,
             SystemClock(),
-            options=OrchestratorOptions(lease_s=settings.lease_s),
+            options=OrchestratorOptions(
+                lease_s=settings.lease_s, deaths_max=settings.quarantine_deaths
+            ),
         )
 
     def runner(self, name: str) -> Runner:

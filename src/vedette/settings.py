@@ -60,6 +60,9 @@ class Settings:
         "A silent runner's work is given away after this; renewed three times as often.",
     )
     commit_s: float = _limits(1.0, 0.05, 60, "Time between two commits of a run's results.")
+    quarantine_deaths: int = _limits(
+        3, 1, 1_000_000, "A source with so many dead holders in ten minutes is put apart."
+    )
     orphan_s: float = _limits(
         30.0, 1, 3600, "So much of results waits in a runner while the database is away."
     )

@@ -1,0 +1,274 @@
+"""The proof: runners killed, frozen and continued; results, owners and stops as promised.
+
+`SOAK=1` (make soak) multiplies the faults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from street_clip import make_street_clip
+from system.cluster import LEASE_S, Cluster, cluster
+from tiny_onnx import build_person_detector
+from vedette.analytics.scene_file import parse_scene
+from vedette.domain.ids import ScenarioId
+from vedette.domain.parameters import Parameters
+from vedette.domain.scenario import ScenarioState, StatusReason
+
+SOAK = int(os.environ.get("SOAK", "0"))
+FPS = 15
+SCENE = """
+zones:
+  - name: near
+    polygon: [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]
+lines:
+  - name: middle
+    from: [0.5, 1]
+    to: [0.5, 0]
+"""
+PLAN = parse_scene(SCENE, "the test")
+# Encoder parameters, and milliseconds between pictures in turn.
+KINDS = {
+    "b-frames": ("keyint=30:bframes=2", (66, 67)),
+    "open-group": ("keyint=250:bframes=3:open-gop=1", (66, 67)),
+    "variable-rate": ("keyint=45:bframes=2", (40, 20, 180, 33)),
+}
+Source = tuple[str, str]
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("street") / "plain.mp4"
+    make_street_clip(path, seed=3, seconds=20, fps=FPS, width=640, height=360)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip(pictures: Path) -> Callable[[str], str]:
+    """Give clips of 1,500 pictures: the street five times over."""
+
+    def make(kind: str) -> str:
+        target = pictures.with_name(f"{kind}.mp4")
+        if target.exists():
+            return str(target)
+        parameters, gaps_ms = KINDS[kind]
+        partial, shown_ms, count = target.with_suffix(".part.mp4"), 0, 0
+        with av.open(str(partial), "w") as container:
+            stream = container.add_stream("libx264", rate=1000)
+            stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+            stream.options = {
+                "preset": "veryfast",
+                "x264-params": f"{parameters}:scenecut=0:threads=1",
+            }
+            for _ in range(5):
+                with av.open(str(pictures)) as plain:
+                    for frame in plain.decode(video=0):
+                        frame.pict_type = av.video.frame.PictureType.NONE
+                        frame.pts, frame.time_base = shown_ms, stream.codec_context.time_base
+                        container.mux(stream.encode(frame))
+                        shown_ms += gaps_ms[count % len(gaps_ms)]
+                        count += 1
+            container.mux(stream.encode(None))
+        partial.rename(target)
+        return str(target)
+
+    return make
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    return str(build_person_detector(tmp_path / "tiny.onnx"))
+
+
+def finish(house: Cluster, scenario_id: ScenarioId, *, deadline_s: float = 60) -> None:
+    ended = house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=deadline_s)
+    assert ended.status_reason is StatusReason.COMPLETED, (ended, house.logs())
+
+
+def comparable(rows: list[dict]) -> list[str]:
+    """Rows as exported, without the name of the scenario, which is each one's own."""
+    return [json.dumps({**row, "scenario_id": ""}) for row in rows]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("kind", "detector", "kills"),
+    [
+        ("b-frames", "motion", 12),
+        ("open-group", "onnx", 4),
+        ("variable-rate", "motion", 4),
+        ("synthetic", "onnx", 3),
+    ],
+)
+def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
+    kind: str,
+    detector: str,
+    kills: int,
+    clip: Callable[[str], str],
+    tiny: str,
+    tmp_path: Path,
+) -> None:
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    if kind == "synthetic":  # Cannot seek: whoever goes on reads it from its start.
+        address = "synthetic://street?people=6&vehicles=3&seed=4&seconds=60&width=640&height=360"
+    else:
+        address = clip(kind)
+    parameters = Parameters(detector=tiny if detector == "onnx" else detector, plan=PLAN)
+    with cluster(tmp_path / "data", VEDETTE_QUARANTINE_DEATHS="1000") as house:
+        house.start("orchestrator")
+        runner = house.start("runner", "--name", "first")
+        undisturbed = house.add(address, parameters)
+        finish(house, undisturbed)
+        expected = comparable(house.rows(undisturbed))
+        assert len(expected) > 500
+
+        disturbed = house.add(address, parameters)
+        prefixes: list[list[str]] = []
+        killed = 0
+        while killed < kills * (1 + 4 * SOAK):
+            before = len(house.tokens(disturbed))
+            house.wait_for(
+                lambda before=before: (
+                    len(house.tokens(disturbed)) > before
+                    or house.scenario(disturbed).state is ScenarioState.INACTIVE
+                ),
+                deadline_s=30,
+                why="results after a kill",
+            )
+            if house.scenario(disturbed).state is ScenarioState.INACTIVE:
+                break
+            time.sleep(chance.uniform(0, 0.3))  # Whatever it does then: that is the point.
+            prefixes.append(comparable(house.rows(disturbed)))
+            runner.kill()
+            runner.wait(10)
+            killed += 1
+            runner = house.start("runner", "--name", f"after-{killed}")
+        finish(house, disturbed, deadline_s=90)
+
+        rows = comparable(house.rows(disturbed))
+        assert rows == expected, f"seed {seed}"
+        assert house.told(disturbed) == house.told(undisturbed), f"seed {seed}"
+        assert killed >= min(kills, 3), f"only {killed} kills fitted in"
+        assert len(set(house.tokens(disturbed))) > 1
+        for prefix in prefixes:
+            assert prefix == rows[: len(prefix)]
+
+
+@pytest.mark.timeout(120)
+def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
+    clip: Callable[[str], str], tmp_path: Path
+) -> None:
+    with cluster(tmp_path / "data") as house:
+        house.start("orchestrator")
+        runners = {"one": house.start("runner", "--name", "one")}
+        scenario_id = house.add(clip("b-frames"), Parameters(detector="motion", plan=PLAN))
+        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=20, why="first results")
+        runners["two"] = house.start("runner", "--name", "two")
+
+        os.kill(runners["one"].pid, signal.SIGSTOP)
+        frozen_with = max(house.tokens(scenario_id))
+        house.wait_for(
+            lambda: max(house.tokens(scenario_id)) > frozen_with,
+            deadline_s=3 * LEASE_S + 5,
+            why="results of the next holder",
+        )
+        time.sleep(2 * LEASE_S)
+        taken_over_at = len(house.tokens(scenario_id))
+        os.kill(runners["one"].pid, signal.SIGCONT)
+        finish(house, scenario_id)
+
+        tokens = house.tokens(scenario_id)
+        assert tokens == sorted(tokens)
+        assert frozen_with not in tokens[taken_over_at:]
+        frames = [row["frame"] for row in house.rows(scenario_id)]
+        assert frames == list(range(len(frames)))
+        assert "given to somebody else" in house.logs()
+
+
+@pytest.mark.timeout(120)
+def test_commands_survive_kills_of_the_orchestrator_in_order_and_act_once(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    address = "synthetic://street?people=1&vehicles=0&seed=1&seconds=600&width=320&height=180"
+    with cluster(tmp_path / "data") as house:
+        house.start("runner", "--name", "one")
+        orchestrator = house.start("orchestrator")
+        ids = [house.add(address, Parameters(detector="motion", fps=1)) for _ in range(4)]
+        starts = dict.fromkeys(ids, 1)
+        for turn in range(12 * (1 + 4 * SOAK)):
+            scenario_id = chance.choice(ids)
+            house.command(scenario_id, "stop")
+            house.command(scenario_id, "start")
+            starts[scenario_id] += 1
+            if turn % 3 == 0:
+                orchestrator.kill()
+                orchestrator.wait(10)
+                orchestrator = house.start("orchestrator")
+
+        for scenario_id in ids:
+            house.wait_for_state(scenario_id, ScenarioState.ACTIVE, deadline_s=40)
+        # A stop and a start that were both decided while it was on its way down are one new run.
+        for scenario_id in ids:
+            assert 1 <= house.scenario(scenario_id).run <= starts[scenario_id]
+        for scenario_id in ids:
+            house.command(scenario_id, "stop")
+        for scenario_id in ids:
+            house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=40)
+
+
+@pytest.fixture
+def silent_host() -> Iterator[int]:
+    """A host that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("when", ["connecting", "waiting to try again"])
+def test_a_stop_leaves_nothing_behind(when: str, silent_host: int, tmp_path: Path) -> None:
+    open_timeout_s = 2.0
+    if when == "connecting":
+        address = f"rtsp://127.0.0.1:{silent_host}/camera"
+    else:
+        address = "rtsp://127.0.0.1:9/camera"
+    with cluster(tmp_path / "data", VEDETTE_OPEN_TIMEOUT_S=str(open_timeout_s)) as house:
+        house.start("orchestrator")
+        runner = house.start("runner", "--name", "one")
+        scenario_id = house.add(address)
+        threads: list[int] = []
+        for _ in range(4):
+            house.wait_for_state(scenario_id, ScenarioState.ACTIVE)
+            started_s = time.monotonic()
+            house.command(scenario_id, "stop")
+            house.wait_for_state(scenario_id, ScenarioState.INACTIVE)
+
+            assert time.monotonic() - started_s < 2 * open_timeout_s + 1
+            assert f":{silent_host:04X}" not in _sockets_of(runner.pid)
+            threads.append(len(list(Path(f"/proc/{runner.pid}/task").iterdir())))
+            house.command(scenario_id, "start")
+        # The first round makes what all later ones share.
+        assert threads[-1] <= threads[0]
+
+
+def _sockets_of(pid: int) -> str:
+    """Remote ends of the TCP connections that a process has open."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except OSError:  # Closed meanwhile.
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    return "\n".join(line.split()[2] for line in lines if line.split()[9] in inodes)
