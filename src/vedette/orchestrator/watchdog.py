@@ -1,0 +1,120 @@
+"""The watchdog: finds holders that died or fell silent, and takes their sources away.
+
+Taking away is always safe, for old tokens are refused; doing so without need costs a failover. So
+a process that is proven dead loses its sources at once, and silence counts only while the store
+itself, and our own looking at it, was well for one lease length: a runner cannot renew at a store
+that is away, nor while the whole machine sleeps.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from functools import partial
+
+from vedette.orchestrator.options import OrchestratorOptions
+from vedette.orchestrator.steps import lose_holder
+from vedette.store.base import Store, Transaction
+from vedette.store.statements import leases, watching
+from vedette.store.statements.quarantine import note_death
+from vedette.store.statements.scenarios import scenarios_on
+from vedette.store.statements.watching import Life, LossCause, Lost
+
+log = logging.getLogger(__name__)
+
+_SENTENCES = {
+    LossCause.DIED: "runner '{}' died",
+    LossCause.REPLACED: "runner '{}' was started anew",
+    LossCause.SILENT: "runner '{}' fell silent",
+    LossCause.VOID: "the leases of runner '{}' are void: it retired, or its machine was restarted",
+}
+
+
+class Watchdog:
+    """Looks for lost holders; for one thread. All times are the store's."""
+
+    def __init__(self, store: Store, options: OrchestratorOptions) -> None:
+        self._store = store
+        self._options = options
+        # A gap in our own looking, or a write that waits so long, is no time of being well.
+        self._gap_ms = round(options.lease_s * 1000 / 2)
+        self._looked_ms: int | None = None
+        self._well_since_ms: int | None = None
+
+    def look(self) -> int:
+        """Take away what was lost; give how many sources.
+
+        Raises:
+            StoreUnavailable: the store does not answer; call `distrust`.
+        """
+        now_ms, lives, is_lost = self._store.read(self._watch)
+        dead = self.dead(lives)
+        if dead:
+            self._store.write(partial(watching.bury, dead=dead))
+        elif not is_lost:
+            return 0
+        total = 0
+        while True:
+            taken = self._store.write(partial(self._take_away, dead=dead, asked_ms=now_ms))
+            for one in taken:
+                log.warning("source taken away %s", one)
+            total += len(taken)
+            if len(taken) < self._options.batch_max:
+                return total
+
+    def dead(self, lives: Collection[Life]) -> set[Life]:
+        """Give the lives that are proven over."""
+        ids = self._store.dead(lives)
+        return {life for life in lives if life[0] in ids}
+
+    def distrust(self) -> None:
+        """Take note that the store did not answer."""
+        self._looked_ms = None
+
+    def _watch(self, transaction: Transaction) -> tuple[int, list[Life], bool]:
+        """Give the store's time, whom to ask for, and whether a lease is lost in any case."""
+        now_ms, lives = watching.watched(transaction)
+        self._see(now_ms)
+        return now_ms, lives, bool(self._find(transaction, dead=(), limit=1))
+
+    def _see(self, now_ms: int) -> None:
+        """Keep account of how long the store has been well."""
+        if self._looked_ms is None or now_ms - self._looked_ms > self._gap_ms:
+            self._well_since_ms = now_ms
+        self._looked_ms = now_ms
+
+    def _find(self, transaction: Transaction, dead: Collection[Life], limit: int) -> list[Lost]:
+        return watching.lost(
+            transaction,
+            dead=dead,
+            silent_before_ms=self._silent_before_ms(transaction.now_ms),
+            limit=limit,
+        )
+
+    def _silent_before_ms(self, now_ms: int) -> int | None:
+        well_since_ms = self._well_since_ms
+        if well_since_ms is None or now_ms - well_since_ms < self._options.lease_s * 1000:
+            return None
+        return now_ms - round(self._options.margin_s * 1000)
+
+    def _take_away(
+        self, transaction: Transaction, dead: Collection[Life], asked_ms: int
+    ) -> list[str]:
+        if transaction.now_ms - asked_ms > self._gap_ms:
+            # Our own write had to wait, so the renewals had to as well.
+            self._well_since_ms = transaction.now_ms
+        lost = self._find(transaction, dead, self._options.batch_max)
+        return [self._take_one(transaction, one) for one in lost]
+
+    def _take_one(self, transaction: Transaction, lost: Lost) -> str:
+        """Fence the old holder off first; then its scenarios may go on elsewhere."""
+        held = lost.held
+        leases.take_away(transaction, held.source_id, held.token)
+        detail = _SENTENCES[lost.cause].format(held.runner_id)
+        if lost.cause is not LossCause.VOID:
+            rule = self._options.quarantine
+            follows = note_death(transaction, held, evidence=detail, rule=rule)
+            detail = f"{detail}; {follows}" if follows else detail
+        for scenario in scenarios_on(transaction, held.source_id):
+            lose_holder(transaction, scenario, detail=detail)
+        return f"source={held.source_id} token={held.token}: {detail}"
