@@ -149,7 +149,9 @@ class Cluster:
         self, scenario_id: ScenarioId, state: ScenarioState, *, deadline_s: float = 30
     ) -> Scenario:
         def reached() -> bool:
-            return self.scenario(scenario_id).state is state
+            # A new one rests until its first command is decided.
+            now = self.scenario(scenario_id)
+            return now.state is state and now.run > 0
 
         self.wait_for(reached, deadline_s=deadline_s, why=f"{scenario_id} to be {state}")
         return self.scenario(scenario_id)

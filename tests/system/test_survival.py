@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -65,6 +66,7 @@ def clip(pictures: Path) -> Callable[[str], str]:
         partial, shown_ms, count = target.with_suffix(".part.mp4"), 0, 0
         with av.open(str(partial), "w") as container:
             stream = container.add_stream("libx264", rate=1000)
+            stream.codec_context.time_base = Fraction(1, 1000)
             stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
             stream.options = {
                 "preset": "veryfast",
@@ -74,7 +76,7 @@ def clip(pictures: Path) -> Callable[[str], str]:
                 with av.open(str(pictures)) as plain:
                     for frame in plain.decode(video=0):
                         frame.pict_type = av.video.frame.PictureType.NONE
-                        frame.pts, frame.time_base = shown_ms, stream.codec_context.time_base
+                        frame.pts, frame.time_base = shown_ms, Fraction(1, 1000)
                         container.mux(stream.encode(frame))
                         shown_ms += gaps_ms[count % len(gaps_ms)]
                         count += 1
@@ -141,12 +143,12 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
             house.wait_for(
                 lambda before=before: (
                     len(house.tokens(disturbed)) > before
-                    or house.scenario(disturbed).state is ScenarioState.INACTIVE
+                    or house.scenario(disturbed).status_reason is StatusReason.COMPLETED
                 ),
                 deadline_s=30,
                 why="results after a kill",
             )
-            if house.scenario(disturbed).state is ScenarioState.INACTIVE:
+            if house.scenario(disturbed).status_reason is StatusReason.COMPLETED:
                 break
             time.sleep(chance.uniform(0, 0.3))  # Whatever it does then: that is the point.
             prefixes.append(comparable(house.rows(disturbed)))
