@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from analytics.drawn import through_a_file
 from analytics.test_state import PLAN as BUSY_PLAN
-from analytics.test_state import look, wandering
+from analytics.test_state import Sight, look, wandering
 from vedette.analytics.buckets import Buckets
 from vedette.analytics.scene import Analyzer
 from vedette.domain.count import BUCKET_MS, CountBucket, CountKind
+from vedette.domain.detection import State
 from vedette.domain.errors import BadInput
 from vedette.domain.event import Event, EventType
 from vedette.domain.scene import Counts, Scene, SceneObject
@@ -38,7 +39,9 @@ def buckets(plan: ScenePlan = OPEN_PLAN, *, live: bool = False, spacing_s: float
     return Buckets(plan, gap_max_s=GAP_S, live=live, spacing_s=spacing_s)
 
 
-def person(zones: tuple[str, ...] = (), *, track_id: int | None = 1, label: str = "person"):
+def person(
+    zones: tuple[str, ...] = (), *, track_id: int | None = 1, label: str = "person"
+) -> SceneObject:
     return SceneObject(label, 0.9, (0.0, 0.0, 1.0, 1.0), track_id, zones)
 
 
@@ -440,14 +443,14 @@ def test_buckets_add_up_to_what_the_analyzer_counts() -> None:
     assert sum(one.now_max or 0 for one in given if one.kind is CountKind.ZONE) > 0
 
 
-def analysed(seed: int, looks: int) -> tuple[list, list[Scene]]:
+def analysed(seed: int, looks: int) -> tuple[list[Sight], list[Scene]]:
     """Give a drawn scene and what the real analyzer says of it."""
     sequence = wandering(seed, looks)
     analyzer = Analyzer(BUSY_PLAN, confidence=0.5)
     return sequence, [look(analyzer, number, one) for number, one in enumerate(sequence)]
 
 
-def assert_same(expected: dict[str, np.ndarray], actual: dict[str, np.ndarray]) -> None:
+def assert_same(expected: State, actual: State) -> None:
     assert expected.keys() == actual.keys()
     for name, array in expected.items():
         assert array.dtype == actual[name].dtype, name
@@ -471,7 +474,7 @@ def test_no_array_could_be_forgotten_unnoticed(name: str) -> None:
     )
 
 
-def shows(number: int, forget) -> bool:
+def shows(number: int, forget: Callable[[State], None]) -> bool:
     """Tell whether a state in which something is forgotten gives other buckets."""
     crossing = event(EventType.LINE_CROSSED, place="door", direction="in")
     back = event(EventType.LINE_CROSSED, place="door", direction="out")

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, select, tuple_
 
-from vedette.domain.count import BUCKET_MS, CountBucket, CountKind, Interval, tiled
+from vedette.domain.count import (
+    BUCKET_MS,
+    CountBucket,
+    CountKind,
+    Interval,
+    WideBucket,
+    rolled_up,
+    tiled,
+)
 from vedette.domain.event import Event, EventType
 from vedette.domain.ids import ScenarioId, Token
 from vedette.store.base import Transaction
@@ -32,6 +40,23 @@ class StoredBucket:
     scenario_id: ScenarioId
     run: int
     bucket: CountBucket
+
+    @property
+    def key(self) -> BucketKey:
+        """Give what the next page goes on after."""
+        one = self.bucket
+        return BucketKey(
+            self.scenario_id, self.run, one.start_ms, str(one.kind), one.place, one.label
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWideBucket:
+    """Buckets of one run, rolled up."""
+
+    scenario_id: ScenarioId
+    run: int
+    bucket: WideBucket
 
     @property
     def key(self) -> BucketKey:
@@ -103,22 +128,82 @@ def count_buckets(
         limit: How many at most.
         after: Only those behind this one.
     """
-    query = select(counts)
-    for column, value in (
-        (counts.c.scenario_id, scenario_id),
-        (counts.c.run, run),
-        (counts.c.kind, None if kind is None else str(kind)),
-        (counts.c.place, place),
-        (counts.c.label, label),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+    wanted = _wanted(scenario_id, run, kind=kind, place=place, label=label)
     if from_ms is not None:
-        query = query.where(counts.c.start_ms > from_ms - BUCKET_MS)
+        wanted.append(counts.c.start_ms > from_ms - BUCKET_MS)
     if to_ms is not None:
-        query = query.where(counts.c.start_ms < to_ms)
+        wanted.append(counts.c.start_ms < to_ms)
+    query = select(counts).where(*wanted)
     rows = _page(transaction, query, tuple(counts.primary_key.columns), after=after, limit=limit)
     return [StoredBucket(row.scenario_id, row.run, _bucket(row)) for row in rows]
+
+
+def wide_buckets(
+    transaction: Transaction,
+    *,
+    width_ms: int,
+    scenario_id: ScenarioId | None = None,
+    run: int | None = None,
+    kind: CountKind | None = None,
+    place: str | None = None,
+    label: str | None = None,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    limit: int,
+    after: BucketKey | None = None,
+) -> list[StoredWideBucket]:
+    """Give buckets rolled up, each of them whole, in the order of their keys.
+
+    Reads up to `width_ms / BUCKET_MS` rows for each.
+
+    Args:
+        transaction: To read in.
+        width_ms: One of `WIDTHS_MS`.
+        scenario_id: As for `count_buckets`; likewise those that follow.
+        run: Of this run alone.
+        kind: Of this kind alone.
+        place: Of the zone or line of that name.
+        label: Of this label alone.
+        from_ms: Those that touch [from_ms, to_ms).
+        to_ms: See `from_ms`.
+        limit: How many wide ones at most.
+        after: Only those behind this one.
+    """
+    wanted = _wanted(scenario_id, run, kind=kind, place=place, label=label)
+    if from_ms is not None:
+        wanted.append(counts.c.start_ms >= from_ms - from_ms % width_ms)
+    if to_ms is not None:
+        wanted.append(counts.c.start_ms < to_ms + -to_ms % width_ms)
+    at, what = (counts.c.scenario_id, counts.c.run), (counts.c.kind, counts.c.place, counts.c.label)
+    wide_start_ms = counts.c.start_ms - counts.c.start_ms % width_ms
+    groups = select(*at, wide_start_ms.label("wide_start_ms"), *what).where(*wanted).distinct()
+    if after is not None:  # As the index has it; `_page` looks closer.
+        groups = groups.where(tuple_(*at, counts.c.start_ms) >= tuple_(*after[:3]))
+    order = (*at, wide_start_ms, *what)
+    keys = [
+        BucketKey._make(row) for row in _page(transaction, groups, order, after=after, limit=limit)
+    ]
+    if not keys:
+        return []
+    first, last = keys[0], keys[-1]
+    rows = transaction.connection.execute(
+        select(counts).where(
+            *wanted,
+            tuple_(*at, counts.c.start_ms) >= tuple_(*first[:3]),
+            tuple_(*at, counts.c.start_ms) < tuple_(*last[:2], last.start_ms + width_ms),
+        )
+    )
+    buckets: dict[tuple[ScenarioId, int], list[CountBucket]] = {}
+    for row in rows:
+        buckets.setdefault((row.scenario_id, row.run), []).append(_bucket(row))
+    wide = (
+        StoredWideBucket(*of, one)
+        for of in sorted(buckets)
+        for one in rolled_up(buckets[of], width_ms)
+    )
+    chosen = set(keys)
+    by_key = {one.key: one for one in wide if one.key in chosen}
+    return [by_key[key] for key in keys]
 
 
 def coverage_intervals(
@@ -188,6 +273,27 @@ def event_rows(
     return [
         StoredEvent(row.id, row.scenario_id, row.run, _event(row), row.captured_at_ms, row.token)
         for row in rows
+    ]
+
+
+def _wanted(
+    scenario_id: ScenarioId | None,
+    run: int | None,
+    *,
+    kind: CountKind | None,
+    place: str | None,
+    label: str | None,
+) -> list[ColumnElement[bool]]:
+    return [
+        column == value
+        for column, value in (
+            (counts.c.scenario_id, scenario_id),
+            (counts.c.run, run),
+            (counts.c.kind, None if kind is None else str(kind)),
+            (counts.c.place, place),
+            (counts.c.label, label),
+        )
+        if value is not None
     ]
 
 
