@@ -1,0 +1,83 @@
+"""Deletes the oldest prediction rows: by age, and when all together are too big.
+
+A run loses its beginning, never its middle, and `trimmed_to_frame` of its row says up to where: so
+a reader can tell what was deleted from what never was.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from vedette.blobs.base import Blobs
+from vedette.results import sweeping
+from vedette.store.base import Store, Transaction
+from vedette.store.statements import parts
+from vedette.store.statements.parts import Trimmed
+
+log = logging.getLogger(__name__)
+
+# Parts in one transaction: others wait for it some milliseconds.
+PARTS_MAX = 200
+
+
+class Retention:
+    """Deletes what is too old or too much whenever `run_once` is called; one thread at a time."""
+
+    def __init__(
+        self, store: Store, blobs: Blobs, *, age_s_max: float | None, bytes_max: int | None
+    ) -> None:
+        """Plan retention.
+
+        Args:
+            store: Where the manifest is.
+            blobs: Where settled parts are.
+            age_s_max: Rows committed longer ago go; None keeps them however old.
+            bytes_max: While all rows together take more, the oldest go; None keeps them.
+        """
+        self._store = store
+        self._blobs = blobs
+        self._age_s_max = age_s_max
+        self._bytes_max = bytes_max
+        self._clock_lead_ms: int | None = None
+
+    def run_once(self) -> list[Trimmed]:
+        """Delete what is too old or too much; give what went, one entry per run.
+
+        Raises:
+            StoreUnavailable, BlobsUnavailable: waiting may help; what was done stands.
+        """
+        went: dict[tuple[str, int], Trimmed] = {}
+        excess_bytes = 0
+        if self._bytes_max is not None:
+            excess_bytes = self._store.read(parts.total_bytes) - self._bytes_max
+        while trimmed := self._trim(excess_bytes):
+            for one in trimmed:
+                before = went.get((one.scenario_id, one.run))
+                went[one.scenario_id, one.run] = one if before is None else before + one
+                excess_bytes -= one.size_bytes
+        for one in went.values():
+            log.info(
+                "predictions deleted by retention scenario=%s run=%d to_frame=%d rows=%d bytes=%d",
+                one.scenario_id, one.run, one.to_frame, one.rows, one.size_bytes,
+            )  # fmt: skip
+        sweeping.sweep(self._store, self._blobs)
+        return list(went.values())
+
+    def _trim(self, excess_bytes: int) -> list[Trimmed]:
+        def work(transaction: Transaction) -> list[Trimmed]:
+            before_ms = None
+            if self._age_s_max is not None:
+                before_ms = self._steady_wall_ms(transaction) - round(self._age_s_max * 1000)
+            return parts.trim(
+                transaction, before_ms=before_ms, excess_bytes=excess_bytes, limit=PARTS_MAX
+            )
+
+        # Durable: bytes must not be gone while a power cut brings back the row that names them.
+        return self._store.write(work, durable=True)
+
+    def _steady_wall_ms(self, transaction: Transaction) -> int:
+        """Give wall time that follows no jump forwards: that would delete what is not old."""
+        lead_ms = transaction.wall_ms - transaction.now_ms
+        if self._clock_lead_ms is None or lead_ms < self._clock_lead_ms:
+            self._clock_lead_ms = lead_ms
+        return transaction.now_ms + self._clock_lead_ms
