@@ -85,7 +85,7 @@ def begin_clock(transaction: Transaction, boot: str) -> None:
         index_elements=["key"], set_={"value": boot}))  # fmt: skip
     run(update(schema.runners).values(until_ms=0))
     run(update(schema.sources).values(wait_until_ms=0))
-    run(update(schema.tasks).where(schema.tasks.c.state == "in_progress").values(until_ms=0))
+    run(update(schema.tasks).values(until_ms=0))
 
 
 def knows_clock(transaction: Transaction, boot: str) -> bool:
