@@ -20,9 +20,11 @@ _START_S = 15
 class RTSPServer:
     """One running server with one picture source at `/camera`, 96×64, 25 pictures a second."""
 
-    def __init__(self, *, user: str = "", password: str = "", codec: str = "h264") -> None:
+    def __init__(
+        self, *, user: str = "", password: str = "", codec: str = "h264", port: int = 0
+    ) -> None:
         self.user, self.password = user, password
-        options = {"user": user, "password": password, "codec": codec}
+        options = {"user": user, "password": password, "codec": codec, "port": str(port)}
         self._child = subprocess.Popen(
             [DISTRIBUTION_PYTHON, __file__, json.dumps(options)],
             stdout=subprocess.PIPE,
@@ -89,7 +91,7 @@ def _serve(options: dict[str, str]) -> None:
     loop_library, server_library = _libraries()
     server = server_library.RTSPServer()
     server.set_address("127.0.0.1")
-    server.set_service("0")
+    server.set_service(options["port"])
     encoded = {
         "h264": "x264enc tune=zerolatency key-int-max=25 speed-preset=ultrafast ! rtph264pay"
         " config-interval=1",

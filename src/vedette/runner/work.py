@@ -138,6 +138,12 @@ class Work:
 
     def drop(self) -> None:
         """Ask it to end with nothing more written: the work is somebody else's."""
+        if not self._is_stale:
+            log.warning(
+                "run dropped, it was given to somebody else scenario=%s token=%d",
+                self.assignment.scenario.id,
+                self.assignment.token,
+            )
         self._is_stale = True
         self._stop.set()
 
