@@ -217,6 +217,21 @@ def test_a_track_that_leaves_a_zone_under_another_label_has_left() -> None:
     assert (lane["truck"].now_max, lane["truck"].left, lane["truck"].covered_s) == (0, 1, 1.0)
 
 
+def test_going_on_forgets_no_label_that_is_known() -> None:
+    counted = buckets(PLAN)
+    watch(counted, [(0, scene(person(label="truck"))), (1, scene(person(label="truck")))])
+    state = counted.export_state()
+    fresh = buckets(PLAN)
+    fresh.load_state(state)
+
+    # The lane counts no trucks, so that this is a place of its own.
+    leaving = event(EventType.ZONE_LEFT, place="lane", label="truck")
+    for one in (counted, fresh):
+        watch(one, [(2, scene(events=[leaving]))])
+
+    assert counted.changed() == fresh.changed()
+
+
 def test_the_open_bucket_comes_again_and_a_closed_one_once() -> None:
     counted = buckets()
     watch(counted, [(8, scene(person())), (9, scene(person()))])
