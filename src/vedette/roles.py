@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vedette.domain.frame import Frame
     from vedette.domain.scene import Scene
     from vedette.orchestrator.service import Orchestrator
+    from vedette.results.housekeeping import Housekeeper
     from vedette.runner.agent import Runner
     from vedette.runner.ahead import Stop
     from vedette.runner.pipeline import Pipeline
@@ -89,6 +90,26 @@ class Engines:
             SystemClock(),
             options=OrchestratorOptions(
                 lease_s=settings.lease_s, deaths_max=settings.quarantine_deaths
+            ),
+        )
+
+    def housekeeper(self) -> Housekeeper:
+        """Make the one who settles, trims and sweeps; hosted by whoever hosts the orchestrator."""
+        from vedette.results.housekeeping import Housekeeper
+        from vedette.results.retention import Retention
+        from vedette.results.settling import Settler
+
+        settings = self.settings
+        return Housekeeper(
+            self.store,
+            self.blobs,
+            SystemClock(),
+            settler=Settler(self.store, self.blobs),
+            retention=Retention(
+                self.store,
+                self.blobs,
+                age_s_max=settings.keep_days * 86_400 or None,
+                bytes_max=settings.keep_bytes or None,
             ),
         )
 

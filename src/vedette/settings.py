@@ -19,8 +19,11 @@ from vedette.domain.errors import ConfigError
 
 PREFIX = "VEDETTE_"
 CONFIG_VARIABLE = "VEDETTE_CONFIG"
-# These begin with the prefix but are not settings: where tests find clips, and what they demand.
-FOREIGN_VARIABLES = frozenset({CONFIG_VARIABLE, "VEDETTE_DATA", "VEDETTE_REQUIRE"})
+# These begin with the prefix but are not settings: where tests find clips, what they demand, and
+# which Vedette the command line asks, with what token.
+FOREIGN_VARIABLES = frozenset(
+    {CONFIG_VARIABLE, "VEDETTE_DATA", "VEDETTE_REQUIRE", "VEDETTE_SERVER", "VEDETTE_TOKEN"}
+)
 
 
 def _limits(default: float, least: float, most: float, why: str) -> Any:
@@ -68,6 +71,12 @@ class Settings:
     )
     gap_max_s: float = _limits(
         2.0, 0.1, 600, "An instant farther than this from any look is not covered."
+    )
+    keep_days: float = _limits(
+        0.0, 0, 36_500, "Prediction rows older than this are deleted; 0 keeps them."
+    )
+    keep_bytes: int = _limits(
+        0, 0, 2**60, "While all prediction rows take more, the oldest are deleted; 0: no bound."
     )
     upload_bytes_max: int = _limits(
         4 * 2**30, 1, 2**50, "Size of an uploaded video; more is refused."

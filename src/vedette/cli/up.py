@@ -61,6 +61,7 @@ def up(
             print(f"the database was brought from schema {before} to {after}", file=sys.stderr)
         stop = stack.enter_context(_stopping())
         stack.enter_context(_role("orchestrator", engines.orchestrator(), stop))
+        stack.enter_context(_role("housekeeper", engines.housekeeper(), stop))
         stack.enter_context(_role("runner", engines.runner("local"), stop))
         stack.enter_context(_served(engines, taken, stop))
         print(f"vedette: listening on {where.url}, data in {settings.data_dir}", flush=True)
@@ -98,6 +99,7 @@ def orchestrator(data: Data = None, verbose: Verbose = False) -> None:
         _engines(settings) as engines,
         _stopping() as stop,
         _role("orchestrator", engines.orchestrator(), stop),
+        _role("housekeeper", engines.housekeeper(), stop),
     ):
         print("vedette orchestrator: ready", flush=True)
         stop.wait()
