@@ -28,9 +28,9 @@ def sweep(store: Store, blobs: Blobs) -> int:
     swept = 0
     while store.read(parts.has_garbage):
         # Durable: bytes must not be gone while a power cut brings back the row that names them.
-        keys = store.write(lambda transaction: parts.condemn(transaction, BATCH_KEYS), durable=True)
+        keys = store.write(partial(parts.condemn, limit=BATCH_KEYS), durable=True)
         blobs.delete(keys)
-        _drop(store, keys)
+        store.write(partial(parts.drop_garbage, keys=keys))
         swept += len(keys)
     return swept
 
@@ -81,10 +81,6 @@ def _unknown(
         return [key for key in keys if key not in known]
 
     return store.read(question)
-
-
-def _drop(store: Store, keys: list[str]) -> None:
-    store.write(lambda transaction: parts.drop_garbage(transaction, keys))
 
 
 def _batches(blobs: Iterable[_Settled]) -> Iterator[list[_Settled]]:
