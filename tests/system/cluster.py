@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from vedette.blobs.files import FileBlobs
 from vedette.bus import topics
 from vedette.bus.base import Message
 from vedette.bus.local import LocalBus
 from vedette.domain.ids import ScenarioId, SourceId, uuid7
 from vedette.domain.parameters import Parameters
 from vedette.domain.scenario import Scenario, ScenarioState
-from vedette.results.fresh import unpack
+from vedette.results import reading
 from vedette.store.base import Transaction
 from vedette.store.sqlite import SqliteStore
 from vedette.store.statements import results, scenarios
@@ -44,6 +45,8 @@ class Cluster:
         self.store = SqliteStore(folder)
         self.store.migrate()
         self.bus = LocalBus(folder)
+        (folder / "blobs").mkdir(exist_ok=True)
+        self.blobs = FileBlobs(folder / "blobs")
 
     def __enter__(self) -> Self:
         return self
@@ -109,14 +112,15 @@ class Cluster:
         return self.store.read(lambda t: scenarios.get_scenario(t, scenario_id)).scenario
 
     def rows(self, scenario_id: ScenarioId, run: int = 1) -> list[dict[str, Any]]:
-        """Give all rows of a run whose parts are still fresh."""
-        parts = self.store.read(lambda t: results.parts_of(t, scenario_id, run))
-        return [row for part in parts for row in unpack(part.bytes)]
+        """Give all committed rows of a run, settled or not."""
+        if self.scenario(scenario_id).run < run:
+            return []
+        return list(reading.rows(self.store, self.blobs, scenario_id, run))
 
     def tokens(self, scenario_id: ScenarioId, run: int = 1) -> list[int]:
         """Give the tokens that parts were committed with, in order."""
         parts = self.store.read(lambda t: results.parts_of(t, scenario_id, run))
-        return [part.token for part in parts]
+        return [part.token for part in parts]  # A settled part has the newest of its tokens.
 
     def told(self, scenario_id: ScenarioId) -> list[tuple[Any, ...]]:
         """Give counts and events, without what tells who found them."""
