@@ -9,6 +9,7 @@ import typer
 from vedette import __version__
 from vedette.cli.models import app as models
 from vedette.cli.run import EXAMPLES, run
+from vedette.cli.scenario import app as scenario
 from vedette.cli.up import VERBS
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command(name="run", epilog=EXAMPLES)(run)
 for _name, _verb, _example in VERBS:
     app.command(name=_name, epilog=_example)(_verb)
+app.add_typer(scenario, name="scenario")
 app.add_typer(models, name="models")
 
 

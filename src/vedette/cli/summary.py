@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vedette.cli.wording import clock_text
 
 if TYPE_CHECKING:
+    from vedette.domain.scene import Counts
     from vedette.runner.analysis import RunReport
     from vedette.sources.street import StreetTruth
     from vedette.wiring import AnalysisRequest
@@ -82,11 +84,12 @@ def as_text(
     report: RunReport, request: AnalysisRequest, detector: str, truth: StreetTruth | None
 ) -> str:
     """Give the summary a person reads."""
-    lines = ["", _headline(report), _pictures(report), f"  detector: {detector}", ""]
-    lines += _objects(report)
-    lines += _places(report)
-    if truth is not None:
-        lines += ["", "  what the whole built-in scene truly holds:", *_truth(truth)]
+    frames = report.frames
+    pictures = pictures_line(frames.looked_at, frames.read, frames.skipped)
+    lines = ["", _headline(report), pictures, f"  detector: {detector}", ""]
+    lines += objects_lines(report.counts, report.frames.looked_at)
+    lines += places_lines(report.counts)
+    lines += truth_lines(truth)
     outputs = outputs_of(request)
     if outputs:
         lines.append("")
@@ -95,11 +98,11 @@ def as_text(
             less = f" ({dropped} pictures left out to stay live)" if dropped else ""
             lines.append(f"  {name:<12} {target}{less}")
     if truth is not None:
-        lines += ["", f"Next, your own: {_program()} run YOUR.mp4 --annotated seen.mp4"]
+        lines += ["", f"Next, your own: {program()} run YOUR.mp4 --annotated seen.mp4"]
     return "\n".join(lines)
 
 
-def _program() -> str:
+def program() -> str:
     """Give the command as the person reached it: a path, or `vedette` where it is on the PATH."""
     called = Path(sys.argv[0])
     if called.name != "vedette" or shutil.which("vedette"):
@@ -115,17 +118,18 @@ def _headline(report: RunReport) -> str:
     return f"{report.facts.name}: {seen} in {report.seconds:.1f} s{speed}{stopped}"
 
 
-def _pictures(report: RunReport) -> str:
-    frames = report.frames
-    told = f"  looked at {frames.looked_at} of {frames.read} pictures"
-    skips = [f"{count} {_SKIPS.get(stage, stage)}" for stage, count in frames.skipped.items()]
+def pictures_line(looked_at: int, read: int, skipped: Mapping[str, int]) -> str:
+    """Tell how many pictures were looked at, and why not the others."""
+    told = f"  looked at {looked_at} of {read} pictures"
+    skips = [f"{count} {_SKIPS.get(stage, stage)}" for stage, count in skipped.items()]
     return told + (f" ({', '.join(skips)})" if skips else "")
 
 
-def _objects(report: RunReport) -> list[str]:
-    counted = {k: v for k, v in sorted(report.counts.objects.items()) if v.distinct}
+def objects_lines(counts: Counts, looked_at: int) -> list[str]:
+    """Give a table of what was seen."""
+    counted = {k: v for k, v in sorted(counts.objects.items()) if v.distinct}
     if not counted:
-        return ["  nothing was seen" if report.frames.looked_at else "  nothing was looked at"]
+        return ["  nothing was seen" if looked_at else "  nothing was looked at"]
     rows = [f"  {'':<12} {'distinct':>9} {'most at once':>13}"]
     rows += [
         f"  {label:<12} {count.distinct:>9} {count.most_at_once:>13}"
@@ -134,25 +138,30 @@ def _objects(report: RunReport) -> list[str]:
     return rows
 
 
-def _places(report: RunReport) -> list[str]:
+def places_lines(counts: Counts) -> list[str]:
+    """Give a line per zone and line, after an empty one; nothing where there are none."""
     rows = [
         f"  zone {name}: {zone.entered} entered, {zone.left} left, "
         f"{zone.most_at_once} at most at once, {zone.dwell_s:.0f} s spent inside"
-        for name, zone in report.counts.zones.items()
+        for name, zone in counts.zones.items()
     ]
     rows += [
         f"  line {name}: {line.crossed_in} in, {line.crossed_out} out"
-        for name, line in report.counts.lines.items()
+        for name, line in counts.lines.items()
     ]
     return ["", *rows] if rows else []
 
 
-def _truth(truth: StreetTruth) -> list[str]:
+def truth_lines(truth: StreetTruth | None) -> list[str]:
+    """Give what the built-in scene holds, after an empty line; nothing of other sources."""
+    if truth is None:
+        return []
     total = truth.people + truth.vehicles
-    told = (
+    objects = (
         f"  {total} moving objects ({truth.people} people, {truth.vehicles} vehicles), "
         f"{truth.most_at_once} at most at once"
     )
+    told = ["", "  what the whole built-in scene truly holds:", objects]
     places = [f"zone {name}: {entered} entered" for name, entered in truth.zones.items()]
     places += [f"line {name}: {into} in, {out} out" for name, (into, out) in truth.lines.items()]
-    return [told, f"  {'; '.join(places)}"] if places else [told]
+    return [*told, f"  {'; '.join(places)}"] if places else told
