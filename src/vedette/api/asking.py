@@ -1,0 +1,171 @@
+"""What callers may ask for: the bodies of requests, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from vedette.analytics.scene_file import parse_scene
+from vedette.api.problems import KindUnknown, Unreadable
+from vedette.domain.errors import BadInput, Forbidden
+from vedette.domain.parameters import Parameters
+from vedette.domain.zone import ScenePlan
+from vedette.sources.policy import ADDRESS_CHARACTERS_MAX, file_path
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+_DETECTOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FPS_MAX = 1000
+_KEY_CHARACTERS_MAX = 255
+
+Label = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class CommandKind(StrEnum):
+    """What a scenario may be told."""
+
+    START = "start"
+    STOP = "stop"
+
+
+class CommandAsked(BaseModel):
+    """A command, as a body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: CommandKind
+
+
+class ScenarioAsked(BaseModel):
+    """A new scenario: one of `url` and `source_id` (or an uploaded video), and how to look."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[
+        str | None,
+        Field(
+            max_length=ADDRESS_CHARACTERS_MAX,
+            description="Address of a stream or video (rtsp, rtsps, http, https, udp, synthetic), "
+            "or the path of a file below a folder that the operator opened.",
+        ),
+    ] = None
+    source_id: Annotated[
+        str | None, Field(max_length=100, description="A source that is registered already.")
+    ] = None
+    detector: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=ADDRESS_CHARACTERS_MAX,
+            description="`auto`, `motion`, or the name of an installed model.",
+        ),
+    ] = "auto"
+    classes: Annotated[
+        list[Label] | None,
+        Field(min_length=1, max_length=100, description="Labels to keep; null keeps all."),
+    ] = None
+    confidence: Annotated[
+        float | None, Field(gt=0, le=1, description="From which a detection counts.")
+    ] = None
+    fps: Annotated[
+        float | None,
+        Field(ge=0.001, le=_FPS_MAX, description="Looks per second; null looks at all."),
+    ] = None
+    scene: Annotated[
+        str | None,
+        Field(description="Zones and lines: the text of a scene file, in YAML or JSON."),
+    ] = None
+    recorded_at: Annotated[
+        AwareDatetime | None, Field(description="When a recording began; rows bear times from it.")
+    ] = None
+
+    def parameters(self, folders: Sequence[Path]) -> Parameters:
+        """Give them as the domain has them.
+
+        Raises:
+            BadInput: the scene is wrong.
+            Forbidden: the detector is a file that callers may not name.
+        """
+        return Parameters(
+            detector=_detector(self.detector, folders),
+            classes=None if self.classes is None else tuple(self.classes),
+            confidence=self.confidence,
+            fps=self.fps,
+            plan=ScenePlan() if self.scene is None else parse_scene(self.scene, "scene"),
+            recorded_at=self.recorded_at,
+        )
+
+
+def scenario_asked_in_form(fields: Mapping[str, str]) -> ScenarioAsked:
+    """Read what a form holds: texts alone, `classes` parted by commas, empty ones left out.
+
+    Raises:
+        pydantic.ValidationError: a field is unknown or wrong.
+    """
+    given: dict[str, Any] = {key: value for key, value in fields.items() if value}
+    if "classes" in given:
+        given["classes"] = [one.strip() for one in given["classes"].split(",")]
+    return ScenarioAsked.model_validate(given)
+
+
+async def form_fields(request: Request) -> dict[str, str]:
+    """Read a body of `key=value&…`.
+
+    Raises:
+        Unreadable: it is none.
+        BadInput: a key stands there twice.
+    """
+    try:
+        text = (await request.body()).decode()
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise Unreadable("the body is no form that can be read") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise BadInput("a field stands in the form twice; give it once")
+    return fields
+
+
+def media_type(request: Request, known: Collection[str]) -> str:
+    """Give the body's media type.
+
+    Raises:
+        KindUnknown: none of those known.
+    """
+    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if named not in known:
+        raise KindUnknown(f"the body is '{named[:100]}'; send {' or '.join(known)}")
+    return named
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Give the caller's idempotency key, if it sent one.
+
+    Raises:
+        BadInput: it is too long, or not printable ASCII.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (
+        0 < len(key) <= _KEY_CHARACTERS_MAX and key.isascii() and key.isprintable()
+    ):
+        raise BadInput(
+            f"an Idempotency-Key is 1 to {_KEY_CHARACTERS_MAX} characters of printable ASCII"
+        )
+    return key
+
+
+def _detector(name: str, folders: Sequence[Path]) -> str:
+    if _DETECTOR_NAME.fullmatch(name) and Path(name).suffix != ".onnx":
+        return name
+    if not name.isprintable() or not Path(name).is_absolute():
+        raise Forbidden(f"detector '{name[:100]}': name 'auto', 'motion' or an installed model")
+    return str(file_path(name, folders))

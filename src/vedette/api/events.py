@@ -1,0 +1,143 @@
+"""Events as the outside reads them: CloudEvents 1.0, page by page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from vedette.api import problems
+from vedette.api.choosing import CURSOR_PATTERN, Moment, cursor_of, key_of, scenario_ids
+from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts, moment_or_none
+from vedette.domain.event import EventType
+from vedette.store.base import Transaction
+from vedette.store.statements.counting import EventKey, StoredEvent, event_rows
+
+_NAME = Query(min_length=1, max_length=200)
+
+
+class EventBody(BaseModel):
+    """What happened."""
+
+    frame: int
+    pts_s: float
+    track_id: int
+    label: str
+    place: str | None
+    direction: str | None
+    dwell_s: float | None
+
+
+class EventView(BaseModel):
+    """A CloudEvent."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: datetime | None
+    subject: str
+    datacontenttype: str
+    scenario_id: Annotated[str, Field(serialization_alias="scenarioid")]
+    run: int
+    sequence: int
+    token: int
+    data: EventBody
+
+
+class EventPage(BaseModel):
+    """A page of events; `next_cursor` is null at its end."""
+
+    events: list[EventView]
+    next_cursor: str | None
+
+
+def event_routes(parts: Parts) -> APIRouter:
+    """Give the routes of events."""
+    routes = APIRouter(tags=["events"])
+
+    @routes.get("/api/v1/events", responses=problems.declared(404), operation_id="listEvents")
+    async def list_events(
+        *,
+        scenario: Annotated[str | None, _NAME] = None,
+        camera: Annotated[str | None, _NAME] = None,
+        run: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+        type: EventType | None = None,  # noqa: A002  (CloudEvents' word)
+        label: Annotated[str | None, _NAME] = None,
+        place: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        from_: Annotated[Moment | None, Query(alias="from")] = None,
+        to: Moment | None = None,
+        cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN)] = None,
+        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
+    ) -> EventPage:
+        """List events by scenario, run and number; `from` and `to` are wall time."""
+        after = None if cursor is None else EventKey(*key_of(cursor, (str, int, int)))
+
+        def work(transaction: Transaction) -> list[StoredEvent]:
+            found: list[StoredEvent] = []
+            for one in scenario_ids(transaction, scenario, camera):
+                if after is not None and one is not None and one < after.scenario_id:
+                    continue
+                found += event_rows(
+                    transaction,
+                    scenario_id=one,
+                    run=run,
+                    type=type,
+                    label=label,
+                    place=place,
+                    from_ms=milliseconds(from_),
+                    to_ms=milliseconds(to),
+                    limit=limit - len(found),
+                    after=after,
+                )
+                if len(found) >= limit:
+                    break
+            return found
+
+        found = await parts.store.aread(work)
+        last = found[-1] if len(found) == limit else None
+        return EventPage(
+            events=[event_view(one) for one in found],
+            next_cursor=None if last is None else cursor_of(last.key),
+        )
+
+    return routes
+
+
+def event_view(stored: StoredEvent) -> EventView:
+    """Give an event as CloudEvents writes it."""
+    event = stored.event
+    return EventView(
+        specversion="1.0",
+        id=stored.id,
+        source=f"/api/v1/scenarios/{stored.scenario_id}",
+        type=event.type,
+        time=moment_or_none(stored.captured_at_ms),
+        subject=event.place or f"track/{event.track_id}",
+        datacontenttype="application/json",
+        scenario_id=stored.scenario_id,
+        run=stored.run,
+        sequence=event.sequence,
+        token=stored.token,
+        data=EventBody(
+            frame=event.frame,
+            pts_s=event.pts_s,
+            track_id=event.track_id,
+            label=event.label,
+            place=event.place,
+            direction=event.direction,
+            dwell_s=event.dwell_s,
+        ),
+    )
+
+
+def event_json(stored: StoredEvent) -> dict[str, Any]:
+    """Give an event as a JSON object."""
+    return event_view(stored).model_dump(mode="json", by_alias=True)
+
+
+def milliseconds(at: datetime | None) -> int | None:
+    """Give wall time as the store has it."""
+    return None if at is None else round(at.timestamp() * 1000)

@@ -1,0 +1,407 @@
+"""Live predictions over a websocket, fed from what was committed; nothing here is provisional.
+
+One feed per scenario reads the store, woken by the bus and at the latest every second, and hands
+what is new to its readers. A reader has room for one message: what it has not taken yet is joined
+with what comes, and the oldest of that is dropped and counted. So nobody waits for a slow reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from vedette.api import problems
+from vedette.api.doors import SUBPROTOCOL
+from vedette.api.events import event_json
+from vedette.api.options import ApiOptions
+from vedette.api.parts import Parts
+from vedette.api.views import ScenarioBrief, brief_of
+from vedette.blobs.base import Blobs
+from vedette.bus.base import Bus, Message
+from vedette.bus.topics import NOTICES, RESULTS
+from vedette.domain.errors import EngineError, NotFound, VedetteError
+from vedette.domain.ids import ScenarioId
+from vedette.results import reading
+from vedette.store.base import Store, Transaction
+from vedette.store.statements.counting import event_rows
+from vedette.store.statements.overview import last_event, newest_part
+from vedette.store.statements.results import run_row
+from vedette.store.statements.scenarios import command_waits, get_scenario
+
+log = logging.getLogger(__name__)
+
+# What a reader that is behind still gets: some seconds of a camera.
+ROWS_MAX = 200
+EVENTS_MAX = 200
+_PAGE_ROWS = 1000
+_THREADS = 4
+# RFC 6455, section 7.4.1.
+_TRY_AGAIN_LATER = 1013
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a scenario is committed; the run is the one that rows are of."""
+
+    scenario: ScenarioBrief
+    run: int
+    totals: dict[str, Any] | None
+    last_frame: int
+    last_event: int
+
+
+@dataclass(slots=True)
+class News:
+    """What a reader is told next.
+
+    Attributes:
+        scenario: As it is now.
+        totals: Of its run.
+        rows: Prediction rows, in frame order.
+        events: In order.
+        rows_skipped: Rows that this reader was not given.
+        events_skipped: Likewise.
+        run: That the rows are of.
+    """
+
+    scenario: ScenarioBrief
+    totals: dict[str, Any] | None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    rows_skipped: int = 0
+    events_skipped: int = 0
+    run: int = 0
+
+    def join(self, newer: News) -> None:
+        """Take up what is newer, and drop the oldest of what is too much."""
+        if newer.run != self.run:
+            self.rows_skipped += len(self.rows)
+            self.events_skipped += len(self.events)
+            self.rows, self.events = [], []
+        self.scenario, self.totals, self.run = newer.scenario, newer.totals, newer.run
+        self.rows += newer.rows
+        self.events += newer.events
+        self.rows_skipped += newer.rows_skipped + max(len(self.rows) - ROWS_MAX, 0)
+        self.events_skipped += newer.events_skipped + max(len(self.events) - EVENTS_MAX, 0)
+        del self.rows[:-ROWS_MAX], self.events[:-EVENTS_MAX]
+
+    def text(self, kind: str) -> str:
+        """Give it as JSON."""
+        said = {
+            "type": kind,
+            "provisional": False,
+            "scenario": self.scenario.model_dump(mode="json"),
+            "totals": self.totals,
+            "rows": self.rows,
+            "events": self.events,
+            "skipped": {"rows": self.rows_skipped, "events": self.events_skipped},
+        }
+        return json.dumps(said, separators=(",", ":"))
+
+
+class Reader:
+    """One websocket's place in a feed."""
+
+    def __init__(self) -> None:
+        self.rows_skipped = 0
+        self._news: News | None = None
+        self._changed = asyncio.Event()
+        self._ended = False
+        # What it was told last, so that nothing comes twice.
+        self._run, self._frame, self._sequence = 0, -1, -1
+
+    def give(self, news: News) -> None:
+        """Leave something for it; never waits."""
+        waiting = self._news or News(news.scenario, news.totals, run=news.run)
+        waiting.join(news)
+        self._news = waiting
+        self._changed.set()
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._ended = True
+        self._changed.set()
+
+    async def next(self) -> News | None:
+        """Wait for what is new; None at the end."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            news, self._news = self._news, None
+            if news is not None:
+                self.rows_skipped += news.rows_skipped
+                return self.mark(news)
+            if self._ended:
+                return None
+
+    def begin(self, position: Position) -> None:
+        """Note that it is told the present state."""
+        self._run = position.run
+        self._frame, self._sequence = position.last_frame, position.last_event
+
+    def mark(self, news: News) -> News:
+        """Take out what it was told before, and note what it is told now."""
+        if news.run != self._run:
+            self._run, self._frame, self._sequence = news.run, -1, -1
+        news.rows = [row for row in news.rows if row["frame"] > self._frame]
+        news.events = [one for one in news.events if one["sequence"] > self._sequence]
+        if news.rows:
+            self._frame = news.rows[-1]["frame"]
+        if news.events:
+            self._sequence = news.events[-1]["sequence"]
+        return news
+
+
+class LiveViews:
+    """All feeds of a process; for the event loop alone."""
+
+    def __init__(self, store: Store, bus: Bus, blobs: Blobs, options: ApiOptions) -> None:
+        self._store = store
+        self._bus = bus
+        self._blobs = blobs
+        self._options = options
+        self._feeds: dict[str, _Feed] = {}
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="api-live")
+        self.period_s = options.live_period_s
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self.readers_count = 0
+        self.rows_skipped_total = 0
+
+    def start(self) -> None:
+        """Begin to listen; in the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def heard(message: Message) -> None:
+            if message.key in self._feeds:
+                with contextlib.suppress(RuntimeError):  # The loop has ended.
+                    loop.call_soon_threadsafe(self._wake, message.key)
+
+        self._unsubscribe = self._bus.subscribe([RESULTS, NOTICES], heard)
+
+    async def stop(self) -> None:
+        """Let all readers go."""
+        self._unsubscribe()
+        for feed in list(self._feeds.values()):
+            await feed.stop()
+        self._feeds.clear()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def attach(self, scenario_id: str) -> tuple[Reader, News]:
+        """Give a place in a scenario's feed, and the present state: its last row alone.
+
+        Raises:
+            NotFound: there is no such scenario.
+            TooManyReaders: there are as many as may be.
+        """
+        if self.readers_count >= self._options.live_readers_max:
+            raise problems.TooManyReaders(
+                f"{self._options.live_readers_max} live readers are connected; try again later"
+            )
+        self.readers_count += 1
+        try:
+            position = await self.position(scenario_id)
+            feed = self._feeds.get(scenario_id)
+            if feed is None:
+                feed = self._feeds[scenario_id] = _Feed(self, scenario_id, position)
+            reader = Reader()
+            feed.readers.add(reader)
+            # Read only now: all that is committed from here on comes by the feed.
+            position = await self.position(scenario_id)
+            rows = await self.rows(scenario_id, position, position.last_frame - 1)
+        except BaseException:
+            self.readers_count -= 1
+            raise
+        news = News(position.scenario, position.totals, rows[-1:], run=position.run)
+        reader.begin(position)
+        return reader, news
+
+    async def detach(self, scenario_id: str, reader: Reader) -> None:
+        """Take a place back."""
+        self.readers_count -= 1
+        self.rows_skipped_total += reader.rows_skipped
+        feed = self._feeds.get(scenario_id)
+        if feed is None:
+            return
+        feed.readers.discard(reader)
+        if not feed.readers:
+            self._feeds.pop(scenario_id, None)
+            await feed.stop()
+
+    async def rows(self, scenario_id: str, position: Position, after: int) -> list[dict[str, Any]]:
+        """Give committed rows behind a frame, a page at most."""
+        if position.last_frame <= after:
+            return []
+        page = await asyncio.get_running_loop().run_in_executor(
+            self._threads,
+            lambda: reading.page(
+                self._store,
+                self._blobs,
+                ScenarioId(scenario_id),
+                position.run,
+                after_frame=after,
+                limit=_PAGE_ROWS,
+            ),
+        )
+        return list(page)
+
+    async def events(
+        self, scenario_id: str, position: Position, begin: int
+    ) -> list[dict[str, Any]]:
+        """Give committed events of a run from a number on."""
+        found = await self._store.aread(
+            lambda t: event_rows(
+                t,
+                scenario_id=ScenarioId(scenario_id),
+                run=position.run,
+                from_sequence=begin,
+                limit=position.last_event + 1 - begin,
+            )
+        )
+        return [event_json(one) for one in found]
+
+    async def position(self, scenario_id: str) -> Position:
+        """Give how far a scenario is committed.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        return await self._store.aread(lambda t: _present(t, scenario_id))
+
+    def _wake(self, scenario_id: str) -> None:
+        feed = self._feeds.get(scenario_id)
+        if feed is not None:
+            feed.wake.set()
+
+
+def _present(transaction: Transaction, scenario_id: str) -> Position:
+    row = get_scenario(transaction, scenario_id)
+    run = row.scenario.run
+    waiting = command_waits(transaction, row.scenario.id)
+    newest = newest_part(transaction, scenario_id, run)
+    of_run = run_row(transaction, row.scenario.id, run)
+    totals = None if of_run is None or of_run.totals is None else json.loads(of_run.totals)
+    return Position(
+        scenario=brief_of(row, waiting),
+        run=run,
+        totals=totals,
+        last_frame=-1 if newest is None else newest.last_frame,
+        last_event=last_event(transaction, scenario_id, run),
+    )
+
+
+class _Feed:
+    """Reads one scenario for all its readers."""
+
+    def __init__(self, views: LiveViews, scenario_id: str, position: Position) -> None:
+        self.readers: set[Reader] = set()
+        self.wake = asyncio.Event()
+        self._views = views
+        self._scenario_id = scenario_id
+        self._told = position
+        self._task = asyncio.create_task(self._run(), name=f"live {scenario_id}")
+
+    async def stop(self) -> None:
+        """End, and let the readers go."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._views.period_s):
+                        await self.wake.wait()
+                self.wake.clear()
+                try:
+                    await self._look()
+                except EngineError as error:
+                    log.warning("live view of %s: %s", self._scenario_id, error)
+        except NotFound:
+            log.info("live view of %s: it is gone", self._scenario_id)
+        finally:
+            for reader in self.readers:
+                reader.end()
+
+    async def _look(self) -> None:
+        """Tell the readers what came since the last look."""
+        present = await self._views.position(self._scenario_id)
+        told = self._told
+        if present == told:
+            return
+        same_run = present.run == told.run
+        frame = told.last_frame if same_run else -1
+        sequence = told.last_event if same_run else -1
+        news = News(present.scenario, present.totals, run=present.run)
+        while page := await self._views.rows(self._scenario_id, present, frame):
+            news.join(News(present.scenario, present.totals, page, run=present.run))
+            frame = page[-1]["frame"]
+        if present.last_event > sequence:
+            # Older ones than these no reader has room for.
+            begin = max(sequence + 1, present.last_event + 1 - EVENTS_MAX)
+            news.events = await self._views.events(self._scenario_id, present, begin)
+            news.events_skipped += begin - sequence - 1
+        self._told = present
+        for reader in self.readers:
+            reader.give(news)
+
+
+def live_routes(parts: Parts) -> APIRouter:
+    """Give the websocket of live predictions."""
+    routes = APIRouter()
+
+    @routes.websocket("/api/v1/scenarios/{scenario_id}/live")
+    async def live(websocket: WebSocket, scenario_id: str) -> None:
+        try:
+            reader, present = await parts.live.attach(scenario_id)
+        except VedetteError as error:
+            await websocket.send_denial_response(problems.answer(problems.problem_of(error)))
+            return
+        try:
+            offered = websocket.scope.get("subprotocols", ())
+            await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+            listening = asyncio.create_task(_until_gone(websocket))
+            sending = asyncio.create_task(
+                _send_on(websocket, reader, present, parts.options.live_patience_s)
+            )
+            try:
+                await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (listening, sending):
+                    task.cancel()
+                await asyncio.gather(listening, sending, return_exceptions=True)
+        finally:
+            await parts.live.detach(scenario_id, reader)
+
+    return routes
+
+
+async def _send_on(websocket: WebSocket, reader: Reader, present: News, patience_s: float) -> None:
+    try:
+        await websocket.send_text(present.text("state"))
+        while (news := await reader.next()) is not None:
+            async with asyncio.timeout(patience_s):
+                await websocket.send_text(news.text("news"))
+        await websocket.close(_TRY_AGAIN_LATER)
+    except TimeoutError:
+        log.info("a live reader took nothing for %g s and is let go", patience_s)
+    except (WebSocketDisconnect, RuntimeError):
+        return  # It has gone.
+
+
+async def _until_gone(websocket: WebSocket) -> None:
+    """Take in what a reader says, which is nothing to us, until it goes."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
