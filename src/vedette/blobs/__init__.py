@@ -1,0 +1,1 @@
+"""Big bytes under keys: one door, `base`, and its engines."""

@@ -1,0 +1,1 @@
+"""Prediction rows at rest: fresh in the store, settled into Parquet, read as one."""
