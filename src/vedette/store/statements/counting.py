@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Float, Row, Select, case, func, literal_column, select, tuple_
 
 from vedette.domain.count import (
     BUCKET_MS,
@@ -13,7 +13,6 @@ from vedette.domain.count import (
     CountKind,
     Interval,
     WideBucket,
-    rolled_up,
     tiled,
 )
 from vedette.domain.event import Event, EventType
@@ -154,7 +153,8 @@ def wide_buckets(
 ) -> list[StoredWideBucket]:
     """Give buckets rolled up, each of them whole, in the order of their keys.
 
-    Reads up to `width_ms / BUCKET_MS` rows for each.
+    As `rolled_up` would, done where the rows are; a wide bucket of which no row is there is not
+    given.
 
     Args:
         transaction: To read in.
@@ -174,36 +174,17 @@ def wide_buckets(
         wanted.append(counts.c.start_ms >= from_ms - from_ms % width_ms)
     if to_ms is not None:
         wanted.append(counts.c.start_ms < to_ms + -to_ms % width_ms)
-    at, what = (counts.c.scenario_id, counts.c.run), (counts.c.kind, counts.c.place, counts.c.label)
-    wide_start_ms = counts.c.start_ms - counts.c.start_ms % width_ms
-    groups = select(*at, wide_start_ms.label("wide_start_ms"), *what).where(*wanted).distinct()
+    # In the statement itself, so that both sides of GROUP BY are the same to PostgreSQL.
+    width: ColumnElement[int] = literal_column(str(int(width_ms)))
+    start_ms = counts.c.start_ms - counts.c.start_ms % width
+    run_of = (counts.c.scenario_id, counts.c.run)
+    group = (*run_of, start_ms, counts.c.kind, counts.c.place, counts.c.label)
     if after is not None:  # As the index has it; `_page` looks closer.
-        groups = groups.where(tuple_(*at, counts.c.start_ms) >= tuple_(*after[:3]))
-    order = (*at, wide_start_ms, *what)
-    keys = [
-        BucketKey._make(row) for row in _page(transaction, groups, order, after=after, limit=limit)
-    ]
-    if not keys:
-        return []
-    first, last = keys[0], keys[-1]
-    rows = transaction.connection.execute(
-        select(counts).where(
-            *wanted,
-            tuple_(*at, counts.c.start_ms) >= tuple_(*first[:3]),
-            tuple_(*at, counts.c.start_ms) < tuple_(*last[:2], last.start_ms + width_ms),
-        )
-    )
-    buckets: dict[tuple[ScenarioId, int], list[CountBucket]] = {}
-    for row in rows:
-        buckets.setdefault((row.scenario_id, row.run), []).append(_bucket(row))
-    wide = (
-        StoredWideBucket(*of, one)
-        for of in sorted(buckets)
-        for one in rolled_up(buckets[of], width_ms)
-    )
-    chosen = set(keys)
-    by_key = {one.key: one for one in wide if one.key in chosen}
-    return [by_key[key] for key in keys]
+        wanted.append(tuple_(*run_of, counts.c.start_ms) >= tuple_(*after[:3]))
+    query = select(*run_of, start_ms.label("wide_start_ms"), *group[3:], *_SUMS)
+    query = query.where(*wanted).group_by(*group)
+    rows = _page(transaction, query, group, after=after, limit=limit)
+    return [StoredWideBucket(row.scenario_id, row.run, _wide(row, width_ms)) for row in rows]
 
 
 def coverage_intervals(
@@ -274,6 +255,47 @@ def event_rows(
         StoredEvent(row.id, row.scenario_id, row.run, _event(row), row.captured_at_ms, row.token)
         for row in rows
     ]
+
+
+_MEAN = func.sum(counts.c.now_mean * counts.c.covered_s) / func.nullif(
+    func.sum(counts.c.covered_s), 0.0, type_=Float
+)
+_SUMS = (
+    # One alone stays what it is.
+    case((func.count() == 1, func.max(counts.c.now_mean)), else_=_MEAN).label("now_mean"),
+    func.min(counts.c.now_min).label("now_min"),
+    func.max(counts.c.now_max).label("now_max"),
+    func.sum(counts.c.entered).label("entered"),
+    func.sum(counts.c.left).label("left"),
+    func.sum(counts.c.crossed_in).label("crossed_in"),
+    func.sum(counts.c.crossed_out).label("crossed_out"),
+    func.sum(counts.c.distinct).label("distinct"),
+    func.sum(counts.c.covered_s).label("covered_s"),
+)
+
+
+def _wide(row: Row[Any], width_ms: int) -> WideBucket:
+    covered_s = round(row.covered_s, 3)  # Whole milliseconds.
+
+    def total(noticed: int) -> int | None:
+        return int(noticed) if covered_s or noticed else None
+
+    return WideBucket(
+        start_ms=row.wide_start_ms,
+        width_ms=width_ms,
+        kind=CountKind(row.kind),
+        place=row.place,
+        label=row.label,
+        now_mean=row.now_mean,
+        now_min=row.now_min,
+        now_max=row.now_max,
+        entered=total(row.entered),
+        left=total(row.left),
+        crossed_in=total(row.crossed_in),
+        crossed_out=total(row.crossed_out),
+        distinct=total(row.distinct),
+        covered_s=covered_s,
+    )
 
 
 def _wanted(
