@@ -44,6 +44,7 @@ runners = Table(
     Column("pid", Integer, nullable=False),
     Column("version", Text, nullable=False),
     Column("capacity", Integer, nullable=False),  # Sources it takes at most.
+    Column("only", Text),  # The one source it is there for, which is run apart; NULL: any other.
     Column("started_at_ms", BigInteger, nullable=False),
     Column("until_ms", BigInteger, nullable=False),  # Its leases hold until then; renewed.
 )
@@ -208,6 +209,7 @@ parts = Table(
 Index(
     "ix_parts_fresh",
     parts.c.scenario_id, parts.c.run, parts.c.first, parts.c.at_ms, parts.c.size_bytes,
+    parts.c.blob_key,  # SQLite looks into the table else.
     sqlite_where=parts.c.blob_key.is_(None),
     postgresql_where=parts.c.blob_key.is_(None),
 )  # fmt: skip

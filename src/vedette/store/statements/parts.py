@@ -94,21 +94,30 @@ def due_runs(
     transaction: Transaction, *, age_ms: int, size_bytes: int, limit: int
 ) -> list[tuple[str, int]]:
     """Give the runs whose fresh parts are old, or big enough, or the last; the oldest first."""
-    oldest, newest = func.min(parts.c.at_ms), func.max(parts.c.at_ms)
-    rows = transaction.connection.execute(
-        select(parts.c.scenario_id, parts.c.run)
-        .join(runs, (runs.c.scenario_id == parts.c.scenario_id) & (runs.c.run == parts.c.run))
-        .where(_FRESH)
-        .group_by(parts.c.scenario_id, parts.c.run, runs.c.ended_at_ms)
-        .having(
-            or_(
-                oldest <= transaction.wall_ms - age_ms,
-                newest > transaction.wall_ms + age_ms,  # The clock was set back since.
-                func.sum(parts.c.size_bytes) >= size_bytes,
-                runs.c.ended_at_ms.is_not(None),
-            )
+    # First what is fresh, from its index alone; then the runs.
+    fresh = (
+        select(
+            parts.c.scenario_id,
+            parts.c.run,
+            func.min(parts.c.at_ms).label("oldest_ms"),
+            func.max(parts.c.at_ms).label("newest_ms"),
+            func.sum(parts.c.size_bytes).label("size_bytes"),
         )
-        .order_by(oldest)
+        .where(_FRESH)
+        .group_by(parts.c.scenario_id, parts.c.run)
+        .subquery()
+    )
+    is_due = or_(
+        fresh.c.oldest_ms <= transaction.wall_ms - age_ms,
+        fresh.c.newest_ms > transaction.wall_ms + age_ms,  # The clock was set back since.
+        fresh.c.size_bytes >= size_bytes,
+        runs.c.ended_at_ms.is_not(None),
+    )
+    rows = transaction.connection.execute(
+        select(fresh.c.scenario_id, fresh.c.run)
+        .join(runs, (runs.c.scenario_id == fresh.c.scenario_id) & (runs.c.run == fresh.c.run))
+        .where(is_due)
+        .order_by(fresh.c.oldest_ms)
         .limit(limit)
     )
     return [(row.scenario_id, row.run) for row in rows]

@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("capacity", sa.Integer(), nullable=False),
+        sa.Column("only", sa.Text(), nullable=True),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("until_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_runners"),
@@ -239,7 +240,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_parts_fresh",
         "parts",
-        ["scenario_id", "run", "first", "at_ms", "size_bytes"],
+        ["scenario_id", "run", "first", "at_ms", "size_bytes", "blob_key"],
         unique=False,
         sqlite_where=sa.text("blob_key IS NULL"),
         postgresql_where=sa.text("blob_key IS NULL"),
