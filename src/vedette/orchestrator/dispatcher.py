@@ -8,14 +8,12 @@ from collections.abc import Collection, Iterable, Sequence
 from vedette.domain.ids import SourceId
 from vedette.domain.scenario import HolderFound, Scenario, decide
 from vedette.store.base import Transaction
-from vedette.store.statements import leases, rounds, scenarios
+from vedette.store.statements import leases, quarantine, rounds, scenarios
 from vedette.store.statements.leases import RunnerRow
 from vedette.store.statements.watching import Life
 
 
-def spread(
-    sources: Iterable[SourceId], runners: Sequence[RunnerRow]
-) -> dict[SourceId, RunnerRow]:
+def spread(sources: Iterable[SourceId], runners: Sequence[RunnerRow]) -> dict[SourceId, RunnerRow]:
     """Give each source a runner, as long as there is room; sources in order of urgency.
 
     The next one goes to the runner of which the smallest share is taken; of equal ones to the
@@ -58,8 +56,12 @@ def grant_waiting(transaction: Transaction, limit: int, *, dead: Collection[Life
     by_source: dict[SourceId, list[Scenario]] = {}
     for scenario in waiting:
         by_source.setdefault(scenario.source_id, []).append(scenario)
+    apart = quarantine.put_apart(transaction)
+    ordinary = [one for one in runners if one.only is None]
+    given = spread([one for one in by_source if one not in apart], ordinary)
+    given |= {one.only: one for one in runners if one.only in apart and one.only in by_source}
     granted = 0
-    for source_id, runner in spread(by_source, runners).items():
+    for source_id, runner in given.items():
         token = leases.grant(transaction, source_id, runner.id, runner.incarnation)
         for before in by_source[source_id]:
             after = decide(before, HolderFound())

@@ -23,6 +23,7 @@ from vedette.orchestrator.options import OrchestratorOptions
 from vedette.orchestrator.relay import send_waiting
 from vedette.orchestrator.watchdog import Watchdog
 from vedette.store.base import Store
+from vedette.store.last_words import LastWords
 from vedette.store.statements import rounds, watching
 from vedette.telemetry import Repeats
 
@@ -44,6 +45,7 @@ class Orchestrator:
         *,
         options: OrchestratorOptions | None = None,
         jitter: random.Random | None = None,
+        last_words: LastWords | None = None,
     ) -> None:
         """Gather parts; nothing is done yet.
 
@@ -53,13 +55,14 @@ class Orchestrator:
             clock: For pauses.
             options: Limits.
             jitter: Spreads the pauses after failures.
+            last_words: What crashed runners said; None where nobody can read that.
         """
         self._store = store
         self._bus = bus
         self._clock = clock
         self._options = options or OrchestratorOptions()
         self._jitter = jitter or random.Random()  # noqa: S311  (spreads pauses, guards nothing)
-        self._watchdog = Watchdog(store, self._options)
+        self._watchdog = Watchdog(store, self._options, last_words)
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._failures = 0

@@ -15,6 +15,7 @@ from functools import partial
 from vedette.orchestrator.options import OrchestratorOptions
 from vedette.orchestrator.steps import lose_holder
 from vedette.store.base import Store, Transaction
+from vedette.store.last_words import Evidence, LastWords
 from vedette.store.statements import leases, watching
 from vedette.store.statements.quarantine import note_death
 from vedette.store.statements.scenarios import scenarios_on
@@ -33,9 +34,14 @@ _SENTENCES = {
 class Watchdog:
     """Looks for lost holders; for one thread. All times are the store's."""
 
-    def __init__(self, store: Store, options: OrchestratorOptions) -> None:
+    def __init__(
+        self, store: Store, options: OrchestratorOptions, last_words: LastWords | None = None
+    ) -> None:
         self._store = store
         self._options = options
+        self._last_words = last_words
+        # What the lives that are over said as they ended; read before the transaction.
+        self._evidence: dict[Life, Evidence | None] = {}
         # A gap in our own looking, or a write that waits so long, is no time of being well.
         self._gap_ms = round(options.lease_s * 1000 / 2)
         self._looked_ms: int | None = None
@@ -49,6 +55,8 @@ class Watchdog:
         """
         now_ms, lives, is_lost = self._store.read(self._watch)
         dead = self.dead(lives)
+        if dead or is_lost:
+            self._read_last_words()
         if dead:
             self._store.write(partial(watching.bury, dead=dead))
         elif not is_lost:
@@ -66,6 +74,12 @@ class Watchdog:
         """Give the lives that are proven over."""
         ids = self._store.dead(lives)
         return {life for life in lives if life[0] in ids}
+
+    def _read_last_words(self) -> None:
+        if self._last_words is None:
+            return
+        holders = self._store.read(watching.holders)
+        self._evidence = {life: self._last_words.of(*life) for life in holders}
 
     def distrust(self) -> None:
         """Take note that the store did not answer."""
@@ -111,9 +125,19 @@ class Watchdog:
         held = lost.held
         leases.take_away(transaction, held.source_id, held.token)
         detail = _SENTENCES[lost.cause].format(held.runner_id)
-        if lost.cause is not LossCause.VOID:
-            rule = self._options.quarantine
-            follows = note_death(transaction, held, evidence=detail, rule=rule)
+        evidence = self._evidence.get((held.runner_id, held.incarnation))
+        if evidence is not None:
+            detail = f"runner '{held.runner_id}' crashed: {evidence.what}"
+        culprit = None if evidence is None else evidence.source_id
+        # Who is known to have had nothing to do with it is not suspected.
+        if lost.cause is not LossCause.VOID and culprit in {None, held.source_id}:
+            follows = note_death(
+                transaction,
+                held,
+                evidence=detail,
+                rule=self._options.quarantine,
+                is_culprit=culprit is not None,
+            )
             detail = f"{detail}; {follows}" if follows else detail
         for scenario in scenarios_on(transaction, held.source_id):
             lose_holder(transaction, scenario, detail=detail)

@@ -93,9 +93,15 @@ class Account:
             self._break_off()
             return
         parameters = self._assignment.parameters
-        spacing_s = 0.0 if parameters.fps is None else 1 / parameters.fps
+        # Looks are as far apart as somebody wished, and as the source's own pictures are.
+        rates = [rate for rate in (parameters.fps, facts.frame_rate) if rate]
+        spacing_s = max((1 / rate for rate in rates), default=0.0)
         self._buckets = Buckets(
-            parameters.plan, gap_max_s=self._gap_max_s, live=facts.live, spacing_s=spacing_s
+            parameters.plan,
+            gap_max_s=self._gap_max_s,
+            live=facts.live,
+            spacing_s=spacing_s,
+            labels=parameters.classes or (),
         )
         if facts.live:
             self._covered = Covered(gap_max_s=self._gap_max_s, spacing_s=spacing_s)

@@ -8,9 +8,11 @@ put apart, and need not suspect all others. A process that was killed from outsi
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import re
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,7 +20,9 @@ from typing import IO
 from vedette.domain.ids import RunnerId, SourceId
 
 # Enough for the stacks of 100 threads; the handler writes no more.
-EVIDENCE_CHARS_MAX = 1_000_000
+FILE_CHARS_MAX = 4_000_000
+# Files of earlier lives are kept for a day: long enough for whoever looks into a crash.
+KEPT_S = 86_400.0
 _CRASHED = re.compile(r"^Current thread 0x([0-9a-f]+)", re.MULTILINE)
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+) in (\S+)', re.MULTILINE)
 
@@ -48,9 +52,8 @@ class LastWords:
     def begin(self, runner_id: RunnerId, incarnation: str) -> None:
         """Have this process say last words as that runner; once per process."""
         self._folder.mkdir(exist_ok=True)
-        crash, threads = self._paths(runner_id)
-        for path in (crash, threads):
-            path.write_text(f"{incarnation}\n", encoding="utf-8")
+        self._forget_old()
+        crash, threads = self._paths(runner_id, incarnation)
         self._file = crash.open("a", encoding="utf-8")
         self._threads = threads.open("a", encoding="utf-8")
         faulthandler.enable(self._file, all_threads=True)  # Else it names no thread.
@@ -65,8 +68,8 @@ class LastWords:
 
     def of(self, runner_id: RunnerId, incarnation: str) -> Evidence | None:
         """Give what that life of the runner said; None where it said nothing."""
-        crash, threads = self._paths(runner_id)
-        said = _after_incarnation(crash, incarnation)
+        crash, threads = self._paths(runner_id, incarnation)
+        said = _read(crash)
         if not said:
             return None
         first = said.strip().splitlines()[0].removeprefix("Fatal Python error: ")
@@ -78,7 +81,7 @@ class LastWords:
                 first = f"{first} in {frame[3]} ({Path(frame[1]).name}:{frame[2]})"
             number = int(crashed[1], 16)
             # The last word on a thread counts: numbers are used again.
-            for line in _after_incarnation(threads, incarnation).splitlines():
+            for line in _read(threads).splitlines():
                 written, _, name = line.partition(" ")
                 if name and int(written, 16) == number:
                     source_id = SourceId(name)
@@ -86,26 +89,30 @@ class LastWords:
 
     def close(self) -> None:
         """End in order: nothing is left to say."""
-        if self._file is not None:
-            faulthandler.disable()
-            self._file.close()
-            self._file = None
-        if self._threads is not None:
-            self._threads.close()
-            self._threads = None
+        if self._file is None or self._threads is None:
+            return
+        faulthandler.disable()
+        for file in (self._file, self._threads):
+            file.close()
+            Path(file.name).unlink(missing_ok=True)
+        self._file = self._threads = None
 
-    def _paths(self, runner_id: RunnerId) -> tuple[Path, Path]:
-        return self._folder / f"{runner_id}.crash", self._folder / f"{runner_id}.threads"
+    def _paths(self, runner_id: RunnerId, incarnation: str) -> tuple[Path, Path]:
+        name = f"{runner_id}.{incarnation}"
+        return self._folder / f"{name}.crash", self._folder / f"{name}.threads"
+
+    def _forget_old(self) -> None:
+        before_s = time.time() - KEPT_S
+        for kind in ("*.crash", "*.threads"):
+            for path in self._folder.glob(kind):
+                with contextlib.suppress(OSError):  # Another process may do the same.
+                    if path.stat().st_mtime < before_s:
+                        path.unlink()
 
 
-def _after_incarnation(path: Path, incarnation: str) -> str:
-    """Give what follows the first line, where that names this incarnation."""
+def _read(path: Path) -> str:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            if file.readline().strip() != incarnation:
-                return ""
-            if path.suffix == ".threads":
-                return file.read()
-            return file.read(EVIDENCE_CHARS_MAX)
+            return file.read(FILE_CHARS_MAX)
     except OSError:
         return ""

@@ -1,5 +1,6 @@
-"""Every table, on both engines. Times end in `_ms`: `until_ms` and the like by the store's clock,
-`…_at_ms` milliseconds since 1970.
+"""Every table, on both engines.
+
+Times end in `_ms`: `until_ms` and the like by the store's clock, `…_at_ms` milliseconds since 1970.
 """
 
 from __future__ import annotations

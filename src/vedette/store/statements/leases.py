@@ -30,6 +30,7 @@ class RunnerRow:
         id: Its name.
         incarnation: Tells one life of it from the next.
         capacity: Sources it takes at most.
+        only: The one source it is there for; None: any that is not run apart.
         load: Sources it holds.
         until_ms: Its leases hold until then, by the store's clock.
         host: The machine it runs on.
@@ -39,6 +40,7 @@ class RunnerRow:
     id: RunnerId
     incarnation: str
     capacity: int
+    only: SourceId | None
     load: int
     until_ms: int
     host: str
@@ -85,6 +87,7 @@ def register(
     pid: int,
     version: str,
     capacity: int,
+    only: SourceId | None = None,
     lease_ms: int,
 ) -> None:
     """Write a runner down; an earlier incarnation of it holds nothing from now on."""
@@ -94,6 +97,7 @@ def register(
         "pid": pid,
         "version": version,
         "capacity": capacity,
+        "only": only,
         "started_at_ms": transaction.wall_ms,
         "until_ms": transaction.now_ms + lease_ms,
     }
@@ -142,8 +146,9 @@ def all_runners(transaction: Transaction) -> list[RunnerRow]:
     )
     return [
         RunnerRow(
-            RunnerId(row.id), row.incarnation, row.capacity, row.load, row.until_ms, row.host,
-            row.pid,
+            RunnerId(row.id), row.incarnation, row.capacity,
+            None if row.only is None else SourceId(row.only),
+            row.load, row.until_ms, row.host, row.pid,
         )
         for row in rows
     ]  # fmt: skip

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, select, update
 
+from vedette.domain.ids import RunnerId, SourceId
+from vedette.domain.scenario import ScenarioState
 from vedette.store.base import Transaction
-from vedette.store.schema import sources
+from vedette.store.schema import runners, scenarios, sources
 from vedette.store.statements.leases import Held, add_death, deaths_since, set_quarantine
 
 
@@ -27,9 +29,21 @@ class QuarantineRule:
 
 
 def note_death(
-    transaction: Transaction, held: Held, *, evidence: str, rule: QuarantineRule
+    transaction: Transaction,
+    held: Held,
+    *,
+    evidence: str,
+    rule: QuarantineRule,
+    is_culprit: bool = False,
 ) -> str:
     """Note that a holder died with a source, and put the source apart if that was one too many.
+
+    Args:
+        transaction: Where.
+        held: The lease that was lost.
+        evidence: What is known, for people.
+        rule: When it is one too many.
+        is_culprit: The holder is known to have died of this source: the first time is enough.
 
     Returns:
         What that means, for people; empty where nothing follows from it.
@@ -37,14 +51,76 @@ def note_death(
     add_death(transaction, held, evidence=evidence)
     since_ms = transaction.wall_ms - round(rule.window_s * 1000)
     deaths = deaths_since(transaction, held.source_id, since_ms)
-    if deaths < rule.deaths_max:
+    if deaths < rule.deaths_max and not is_culprit:
         return ""
-    times = 1 + transaction.connection.execute(
-        select(sources.c.quarantine).where(sources.c.id == held.source_id)
-    ).scalar_one()
+    times = (
+        1
+        + transaction.connection.execute(
+            select(sources.c.quarantine).where(sources.c.id == held.source_id)
+        ).scalar_one()
+    )
     pause_s = rule.pauses_s[min(times, len(rule.pauses_s)) - 1]
     set_quarantine(transaction, held.source_id, times=times, wait_ms=round(pause_s * 1000))
     return (
         f"{deaths} of its holders died within {rule.window_s:g} s: "
         f"it is run apart from now on, not before {pause_s:g} s have passed"
+    )
+
+
+def put_apart(transaction: Transaction) -> set[SourceId]:
+    """Give the sources that are run in a process of their own."""
+    rows = transaction.connection.execute(select(sources.c.id).where(sources.c.quarantine > 0))
+    return {SourceId(row.id) for row in rows}
+
+
+def waiting_apart(transaction: Transaction, runner_id: RunnerId) -> list[SourceId]:
+    """Give the sources put apart for which this runner should start a process now.
+
+    That is asked of one runner at a time: the first live one that takes any source.
+    """
+    live = and_(runners.c.until_ms > transaction.now_ms, runners.c.only.is_(None))
+    first = transaction.connection.execute(
+        select(runners.c.id).where(live).order_by(runners.c.id).limit(1)
+    ).scalar()
+    if first != runner_id:
+        return []
+    starting = exists(
+        select(scenarios.c.id).where(
+            scenarios.c.source_id == sources.c.id,
+            scenarios.c.state == ScenarioState.INIT_STARTUP,
+        )
+    )
+    served = exists(
+        select(runners.c.id).where(
+            runners.c.only == sources.c.id, runners.c.until_ms > transaction.now_ms
+        )
+    )
+    rows = transaction.connection.execute(
+        select(sources.c.id)
+        .where(
+            sources.c.quarantine > 0,
+            sources.c.holder.is_(None),
+            sources.c.wait_until_ms <= transaction.now_ms,
+            starting,
+            ~served,
+        )
+        .order_by(sources.c.id)
+    )
+    return [SourceId(row.id) for row in rows]
+
+
+def is_wanted(transaction: Transaction, source_id: SourceId) -> bool:
+    """Tell whether any scenario of a source is not at rest."""
+    found = transaction.connection.execute(
+        select(scenarios.c.id)
+        .where(scenarios.c.source_id == source_id, scenarios.c.state != ScenarioState.INACTIVE)
+        .limit(1)
+    ).scalar()
+    return found is not None
+
+
+def readmit(transaction: Transaction, source_id: SourceId) -> None:
+    """Let a source run among the others again: it ran long enough, or to its end, by itself."""
+    transaction.connection.execute(
+        update(sources).where(sources.c.id == source_id).values(quarantine=0, wait_until_ms=0)
     )

@@ -50,6 +50,16 @@ def watched(transaction: Transaction) -> tuple[int, list[Life]]:
     return transaction.now_ms, [(row.id, row.incarnation) for row in rows]
 
 
+def holders(transaction: Transaction) -> list[tuple[RunnerId, str]]:
+    """Give all lives that hold anything by the book, dead or alive."""
+    rows = transaction.connection.execute(
+        select(sources.c.holder, sources.c.incarnation)
+        .where(sources.c.holder.is_not(None))
+        .distinct()
+    )
+    return [(RunnerId(row.holder), row.incarnation) for row in rows]
+
+
 def lost(
     transaction: Transaction,
     *,
