@@ -9,19 +9,23 @@ COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes
 	--no-annotate --override requirements/overrides.txt pyproject.toml
 STREET := synthetic://street?people=6&vehicles=3&seed=1
 
-.PHONY: help dev run test check format bench bench-accuracy lock clean
+.PHONY: help dev run demo test check format bench bench-accuracy lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-run: .venv/run.done ## Analyse the built-in street, or SOURCE=file|rtsp://…|/dev/video0 (ARGS="--fps 5")
-	@mkdir -p out
+run: .venv/run.done ## Start Vedette with a built-in street to watch, or analyse SOURCE=file|rtsp://… (ARGS="--fps 5")
 ifdef SOURCE
+	@mkdir -p out
 	@$(BIN)/vedette run '$(SOURCE)' --annotated out/annotated.mp4 --predictions out/predictions.jsonl $(ARGS)
 else
+	@$(BIN)/vedette up --data out/vedette-data --start '$(STREET)' --scene examples/street.yaml $(ARGS)
+endif
+
+demo: .venv/run.done ## Analyse the built-in street to a video with everything drawn on it (out/street.mp4)
+	@mkdir -p out
 	@$(BIN)/vedette run '$(STREET)' --scene examples/street.yaml \
 		--annotated out/street.mp4 --predictions out/street.jsonl $(ARGS)
-endif
 
 test: dev ## Set up what tests need, then run them all
 	@scripts/get-parts

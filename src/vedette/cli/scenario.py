@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from vedette.cli.exits import INTERRUPTED, tells_errors
 from vedette.cli.server_client import (
     DEFAULT_SERVER,
     SCENARIOS,
+    SERVER_VARIABLE,
     AsJson,
     Server,
     ServerOption,
@@ -223,16 +225,17 @@ def next_steps(scenario_id: str, server: str) -> str:
     from vedette.cli.summary import program
     from vedette.sources.address import without_credentials
 
-    more = "" if server == DEFAULT_SERVER else f" --server {without_credentials(server)}"
+    is_understood = server in {DEFAULT_SERVER, os.environ.get(SERVER_VARIABLE)}
+    more = "" if is_understood else f" --server {without_credentials(server)}"
     verbs = (
-        ("show", "", "how it does"),
-        ("watch", "", "what it sees, live"),
-        ("stop", "", ""),
-        ("export", " --predictions seen.jsonl", "(.csv, .parquet) what it saw"),
+        ("how it does", "show", ""),
+        ("what it sees, live", "watch", ""),
+        ("what it saw", "export", " --predictions seen.jsonl"),
+        ("end it", "stop", ""),
     )
     lines = [
-        f"  {program()} scenario {verb} {scenario_id}{words}{more}" + (f"    {why}" if why else "")
-        for verb, words, why in verbs
+        f"  {why:<20}{program()} scenario {verb} {scenario_id}{words}{more}"
+        for why, verb, words in verbs
     ]
     return "\n".join([f"scenario {scenario_id} is started", *lines])
 

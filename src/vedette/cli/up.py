@@ -18,12 +18,16 @@ import typer
 from vedette.cli.exits import tells_errors
 
 if TYPE_CHECKING:
-    from vedette.roles import Engines
+    from vedette.cli.starting import StartRequest
+    from vedette.roles import Engines, Listen
     from vedette.settings import Settings
 
 log = logging.getLogger(__name__)
 
-UP_EXAMPLES = "Example: vedette up --data ./vedette-data --listen 127.0.0.1:8470"
+UP_EXAMPLES = (
+    "Example: vedette up --data ./vedette-data --start door.mp4 --scene door.yaml    "
+    "(look at it with: vedette scenario list)"
+)
 ROLE_EXAMPLES = "Example: vedette runner --data ./vedette-data --name runner-2"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What an ordered end may take in all is 10 s; the last part of it is the store's.
@@ -40,10 +44,22 @@ def up(
     listen: Annotated[
         str | None, typer.Option(help="Where the API listens.", metavar="HOST:PORT")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Have this file or address analysed from the start.", metavar="SOURCE"),
+    ] = None,
+    scene: Annotated[
+        Path | None, typer.Option(help="Zones and lines for --start, as YAML.", metavar="FILE")
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="For --start: auto, motion or a model's name.", metavar="NAME"),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Start everything in one process: API, orchestrator, runner, database and files."""
     _set_up_logging(verbose)
+    request = _start_request(start, scene, detector)
     settings = _settings(data, listen)
     from vedette.roles import Engines, UpLock, listening_socket, parse_listen
 
@@ -65,6 +81,8 @@ def up(
         stack.enter_context(_role("runner", engines.runner("local"), stop))
         stack.enter_context(_served(engines, taken, stop))
         print(f"vedette: listening on {where.url}, data in {settings.data_dir}", flush=True)
+        if request is not None:
+            stack.enter_context(_first_scenario(engines, where, request))
         stop.wait()
 
 
@@ -147,6 +165,36 @@ def _engines(settings: Settings) -> Iterator[Engines]:
     with Engines(settings) as engines:
         engines.store.migrate()
         yield engines
+
+
+def _start_request(
+    start: str | None, scene: Path | None, detector: str | None
+) -> StartRequest | None:
+    """Give what --start asks for, having seen that its files are there."""
+    if start is None:
+        if scene is not None or detector is not None:
+            from vedette.domain.errors import BadInput
+
+            raise BadInput("--scene and --detector say how --start looks; name a source with it")
+        return None
+    from vedette.cli.starting import StartRequest, read_scene_text
+
+    request = StartRequest(source=start, scene=read_scene_text(scene), detector=detector or "auto")
+    _ = request.file
+    return request
+
+
+@contextmanager
+def _first_scenario(engines: Engines, where: Listen, request: StartRequest) -> Iterator[None]:
+    from vedette.cli.first_scenario import followed, start_once
+    from vedette.cli.server_client import Server
+
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what it listens on)
+    ours = type(where)(everywhere.get(where.host, where.host), where.port)
+    with Server(ours.url) as server:
+        scenario_id = start_once(server, request, engines.folder, engines.seal.mark)
+        with followed(server, scenario_id, request):
+            yield
 
 
 @contextmanager
