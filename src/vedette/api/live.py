@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -39,10 +39,9 @@ from vedette.store.statements.scenarios import command_waits, get_scenario
 
 log = logging.getLogger(__name__)
 
-# What a reader that is behind still gets: some seconds of a camera.
-ROWS_MAX = 200
-EVENTS_MAX = 200
-_PAGE_ROWS = 1000
+# What is kept for a reader that is behind: a page, which is a minute of a camera.
+ROWS_MAX = 1000
+EVENTS_MAX = 1000
 _THREADS = 4
 # RFC 6455, section 7.4.1.
 _TRY_AGAIN_LATER = 1013
@@ -248,7 +247,8 @@ class LiveViews:
                 ScenarioId(scenario_id),
                 position.run,
                 after_frame=after,
-                limit=_PAGE_ROWS,
+                to_frame=position.last_frame,
+                limit=ROWS_MAX,
             ),
         )
         return list(page)
@@ -341,15 +341,16 @@ class _Feed:
         same_run = present.run == told.run
         frame = told.last_frame if same_run else -1
         sequence = told.last_event if same_run else -1
-        news = News(present.scenario, present.totals, run=present.run)
-        while page := await self._views.rows(self._scenario_id, present, frame):
-            news.join(News(present.scenario, present.totals, page, run=present.run))
-            frame = page[-1]["frame"]
+        rows = await self._views.rows(self._scenario_id, present, frame)
+        news = News(present.scenario, present.totals, rows, run=present.run)
         if present.last_event > sequence:
             # Older ones than these no reader has room for.
             begin = max(sequence + 1, present.last_event + 1 - EVENTS_MAX)
             news.events = await self._views.events(self._scenario_id, present, begin)
-            news.events_skipped += begin - sequence - 1
+            news.events_skipped = begin - sequence - 1
+        if rows and rows[-1]["frame"] < present.last_frame:
+            present = replace(present, last_frame=rows[-1]["frame"])
+            self.wake.set()  # There is more: a page at a time, so that who is quick misses none.
         self._told = present
         for reader in self.readers:
             reader.give(news)
