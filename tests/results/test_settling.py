@@ -28,7 +28,8 @@ from kept_rows import (
 from vedette.blobs.base import Blobs
 from vedette.blobs.files import FileBlobs
 from vedette.domain.errors import BlobsUnavailable
-from vedette.results import settled
+from vedette.results import settled, sweeping
+from vedette.results.retention import Retention
 from vedette.results.settling import Settler, SettlingOptions
 from vedette.sinks.table import SCHEMA
 from vedette.store import schema
@@ -227,6 +228,43 @@ def test_settler_that_comes_late_takes_its_blob_away_again(
     assert puts == 0
     assert lines(rows) == lines(run.rows())
     assert (blob_keys(blobs), garbage(store)) == (manifest_keys(run), {})
+
+
+def test_rows_that_retention_deleted_meanwhile_do_not_come_back(
+    run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
+) -> None:
+    rows = run.commit_frames(10, age_s=61)
+    run.age(1000, part=4)
+    retention = Retention(store, blobs, age_s_max=500, bytes_max=None)
+
+    slow = _Interrupted(tmp_path / "blobs", after=retention.run_once)
+    puts = Settler(store, slow).run_once()
+
+    assert puts == 0
+    assert lines(rows[5:]) == lines(run.rows())
+    assert (blob_keys(blobs), garbage(store)) == ([], {})
+
+
+def test_key_that_is_condemned_cannot_be_named_though_its_bytes_are_still_there(
+    run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
+) -> None:
+    rows = run.commit_frames(10, age_s=61)
+
+    class Killed(FileBlobs):
+        def delete(self, keys: Iterable[str]) -> None:  # noqa: ARG002
+            raise BlobsUnavailable("killed before deleting")
+
+    def condemn_and_die() -> None:
+        let_announced_lapse(store)
+        with pytest.raises(BlobsUnavailable):
+            sweeping.sweep(store, Killed(tmp_path / "blobs"))
+
+    frozen = _Interrupted(tmp_path / "blobs", after=condemn_and_die)
+    puts = Settler(store, frozen).run_once()
+
+    assert puts == 0
+    assert lines(rows) == lines(run.rows())
+    assert (blob_keys(blobs), garbage(store)) == ([], {})
 
 
 def test_settler_frozen_until_its_blob_was_swept_cannot_name_it(

@@ -128,10 +128,8 @@ class _Walk:
             look_parts = LOOK_PARTS_MAX
             for part in found:
                 try:
-                    for row in self._part_rows(part):
-                        self._frame = row["frame"] + 1
-                        yield row
-                except NotFound as error:
+                    yield from self._part_rows(part)
+                except NotFound as error:  # Told before its first row.
                     # Deleted since we looked; then the manifest does not name it any more.
                     self._note_gone(part, error)
                     break
