@@ -6,17 +6,21 @@ Beside `wiring.py`, which makes a single analysis, the only file that names an e
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from vedette.clock import SystemClock
 from vedette.domain.errors import BadInput, ConfigError, Conflict, NotFound
-from vedette.domain.ids import RunnerId, uuid7
+from vedette.domain.ids import RunnerId, SourceId, uuid7
 from vedette.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,6 +86,7 @@ class Engines:
     def orchestrator(self) -> Orchestrator:
         """Make the role that decides."""
         from vedette.orchestrator.service import Orchestrator, OrchestratorOptions
+        from vedette.store.last_words import LastWords
 
         settings = self.settings
         return Orchestrator(
@@ -91,6 +96,7 @@ class Engines:
             options=OrchestratorOptions(
                 lease_s=settings.lease_s, deaths_max=settings.quarantine_deaths
             ),
+            last_words=LastWords(self.folder),
         )
 
     def housekeeper(self) -> Housekeeper:
@@ -113,11 +119,12 @@ class Engines:
             ),
         )
 
-    def runner(self, name: str) -> Runner:
-        """Make the role that runs pipelines."""
+    def runner(self, name: str, *, only: str | None = None) -> Runner:
+        """Make the role that runs pipelines; `only` those of one source, apart from all others."""
         from vedette.results.fresh import pack
         from vedette.runner.agent import AgentOptions, Runner
         from vedette.runner.work import WorkOptions
+        from vedette.store.last_words import LastWords
 
         settings = self.settings
         return Runner(
@@ -131,12 +138,24 @@ class Engines:
             options=AgentOptions(
                 lease_s=settings.lease_s,
                 renew_s=settings.lease_s / 3,
+                only=None if only is None else SourceId(only),
                 work=WorkOptions(
                     commit_s=settings.commit_s,
                     orphan_s=settings.orphan_s,
                     gap_max_s=settings.gap_max_s,
                 ),
             ),
+            last_words=LastWords(self.folder),
+            spawn=None if only is not None else partial(self._spawn_apart, name),
+        )
+
+    def _spawn_apart(self, name: str, source_id: SourceId) -> subprocess.Popen[bytes]:
+        apart = f"{name}-apart-{hashlib.sha256(source_id.encode()).hexdigest()[:8]}"
+        words = ["runner", "--data", str(self.folder), "--name", apart, "--only", source_id]
+        return subprocess.Popen(  # noqa: S603  (our own program, our own words)
+            [sys.executable, "-m", "vedette", *words, "--with-parent", str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
 
     def api(self) -> FastAPI:
@@ -170,6 +189,7 @@ class _PipelineMaker:
         detector: str,
         watch: Callable[[Frame, Scene], None],
         stop: Stop,
+        begins: Callable[[], None],
     ) -> tuple[Pipeline, str]:
         from vedette.wiring import AnalysisRequest
 
@@ -183,7 +203,7 @@ class _PipelineMaker:
             fps=None if fps is None else Fraction(fps).limit_denominator(1000),
             plan=parameters.plan,
         )
-        analysis = self._wiring.analysis(request, watch=watch, stop=stop)
+        analysis = self._wiring.analysis(request, watch=watch, stop=stop, begins=begins)
         return analysis.pipeline, analysis.detector
 
     def _address(self, written: str) -> str:
@@ -257,10 +277,14 @@ class UpLock:
 
         Raises:
             Conflict: another process has it.
+            ConfigError: the directory cannot be used.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = folder / "up.lock"
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"data directory {folder}: {error.strerror}") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -102,6 +102,7 @@ class Wiring:
         *,
         watch: Callable[[Frame, Scene], None] | None = None,
         stop: Stop | None = None,
+        begins: Callable[[], None] = lambda: None,
     ) -> Analysis:
         """Make all parts of one analysis; the source is not opened yet.
 
@@ -109,6 +110,7 @@ class Wiring:
             request: What is asked for.
             watch: Called after every frame.
             stop: Ends it, where it is not only `pipeline.stop` that does.
+            begins: Called first of all in every other thread that touches the source.
 
         Raises:
             UsageError, ConfigError, DetectorError: something that was asked for cannot be had.
@@ -133,6 +135,7 @@ class Wiring:
             limit=request.limit,
             watch=watch,
             stop=stop,
+            begins=begins,
         )
         return Analysis(pipeline, sinks, detector.name, tuple(notes), chosen)
 

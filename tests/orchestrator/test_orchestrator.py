@@ -358,9 +358,14 @@ def test_a_jump_of_the_wall_clock_moves_nothing(world: World) -> None:
 def test_a_source_that_kills_its_holders_is_put_apart_with_growing_pauses(world: World) -> None:
     running(world, "door")
     pauses = []
+    apart = SourceId("door-source")
+    world.join("r2", only=apart)
     for death in range(7):
-        world.runners["r1"].die()
-        world.join("r1")
+        # The last of the three deaths that are too many is the first runner's.
+        name, only = ("r1", None) if death < 3 else ("r2", apart)
+        assert (held := world.holder("door")) is not None and held.runner_id == name
+        world.runners[name].die()
+        world.join(name, only=only)
         world.settle(2)
         waited_s = 0
         while world.state("door") != "active":

@@ -109,6 +109,7 @@ class ChalkRunner:
     id: RunnerId
     incarnation: str
     capacity: int = 100
+    only: SourceId | None = None
     pipelines: dict[ScenarioId, ChalkPipeline] = field(default_factory=dict)
     is_dead: bool = False
     is_frozen: bool = False
@@ -125,6 +126,7 @@ class ChalkRunner:
                 pid=1,
                 version="0",
                 capacity=self.capacity,
+                only=self.only,
                 lease_ms=round(LEASE_S * 1000),
             )
         )
@@ -285,10 +287,10 @@ class World:
             lambda transaction: scenarios.add_command(transaction, ScenarioId(name), kind)
         )
 
-    def join(self, name: str, *, capacity: int = 100) -> ChalkRunner:
+    def join(self, name: str, *, capacity: int = 100, only: SourceId | None = None) -> ChalkRunner:
         """Start a runner, or start it anew."""
         life = f"{name}.{next(self._lives)}"
-        runner = ChalkRunner(self.store, RunnerId(name), life, capacity)
+        runner = ChalkRunner(self.store, RunnerId(name), life, capacity, only)
         runner.join()
         self.runners[name] = runner
         return runner

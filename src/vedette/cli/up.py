@@ -33,6 +33,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What an ordered end may take in all is 10 s; the last part of it is the store's.
 API_END_S = 2.0
 ROLE_END_S = 8.0
+PARENT_LOOK_S = 0.5
 
 Data = Annotated[Path | None, typer.Option("--data", help="The data directory.", metavar="DIR")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tell what changes.")]
@@ -129,6 +130,8 @@ def runner(
     name: Annotated[
         str | None, typer.Option(help="Its name, unique among runners.", metavar="NAME")
     ] = None,
+    only: Annotated[str | None, typer.Option(hidden=True)] = None,
+    with_parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     verbose: Verbose = False,
 ) -> None:
     """Run pipelines; one role of `vedette up`."""
@@ -138,7 +141,8 @@ def runner(
     with (
         _engines(settings) as engines,
         _stopping() as stop,
-        _role("runner", engines.runner(chosen), stop),
+        _ending_with(with_parent, stop),
+        _role("runner", engines.runner(chosen, only=only), stop),
     ):
         print(f"vedette runner {chosen}: ready", flush=True)
         stop.wait()
@@ -214,6 +218,20 @@ def _stopping() -> Iterator[threading.Event]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+@contextmanager
+def _ending_with(parent: int | None, stop: threading.Event) -> Iterator[None]:
+    """End in order when the process that started us has gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent and not stop.wait(PARENT_LOOK_S):
+            pass
+        stop.set()
+
+    if parent is not None:
+        threading.Thread(target=watch, name="parent", daemon=True).start()
+    yield
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from vedette.bus import topics
 from vedette.bus.base import Bus, Message
 from vedette.clock import Clock
 from vedette.domain.errors import StaleToken, StoreUnavailable
-from vedette.domain.ids import RunnerId, ScenarioId
+from vedette.domain.ids import RunnerId, ScenarioId, SourceId
 from vedette.domain.scenario import (
     HolderLost,
     LetGo,
@@ -28,9 +28,11 @@ from vedette.domain.scenario import (
     should_run,
 )
 from vedette.runner.account import Pack
+from vedette.runner.apart import Apart, Spawn
 from vedette.runner.work import MakePipeline, Work, WorkOptions
 from vedette.store.base import Store, Transaction
-from vedette.store.statements import leases, scenarios
+from vedette.store.last_words import LastWords
+from vedette.store.statements import leases, quarantine, scenarios
 from vedette.store.statements.leases import Assignment
 from vedette.store.statements.reports import report
 from vedette.telemetry import Repeats
@@ -48,6 +50,9 @@ class AgentOptions:
         look_s: It looks at what it should run at least so often.
         capacity: Sources it takes at most.
         drain_s: How long pipelines may take to end when the runner ends.
+        only: The one source it is there for, run apart from all others.
+        idle_s: A runner for one source ends when nobody has wanted that for so long.
+        readmit_s: A source that ran apart for so long may run among the others again.
         work: Limits of every run.
     """
 
@@ -56,6 +61,9 @@ class AgentOptions:
     look_s: float = 1.0
     capacity: int = 10_000
     drain_s: float = 8.0
+    only: SourceId | None = None
+    idle_s: float = 5.0
+    readmit_s: float = 600.0
     work: WorkOptions = field(default_factory=WorkOptions)
 
 
@@ -73,6 +81,8 @@ class Runner:
         make: MakePipeline,
         pack: Pack,
         options: AgentOptions | None = None,
+        last_words: LastWords | None = None,
+        spawn: Spawn | None = None,
     ) -> None:
         """Gather parts; nothing is registered yet.
 
@@ -85,6 +95,8 @@ class Runner:
             make: Makes the pipeline of a run.
             pack: Makes bytes of prediction rows.
             options: Limits.
+            last_words: Where it says which thread works for which source, in case it crashes.
+            spawn: Starts a process for a source that is run apart; None: this one starts none.
         """
         self.runner_id = runner_id
         self._incarnation = incarnation
@@ -94,6 +106,9 @@ class Runner:
         self._make = make
         self._pack = pack
         self._options = options or AgentOptions()
+        self._last_words = last_words
+        self._apart = None if spawn is None else Apart(runner_id, store, spawn)
+        self._idle_since_mono_s = self._began_mono_s = clock.monotonic_s()
         self._works: dict[ScenarioId, Work] = {}
         self._wake = threading.Event()
         self._stopped = threading.Event()
@@ -104,6 +119,8 @@ class Runner:
     def run(self) -> None:
         """Register, work until `stop`, then give every lease back."""
         self._store.announce(self.runner_id, self._incarnation)
+        if self._last_words is not None:
+            self._last_words.begin(self.runner_id, self._incarnation)
         renewing = threading.Thread(target=self._keep_leases, name="renew", daemon=True)
         forget = self._bus.subscribe([topics.ASSIGNMENTS], lambda _: self._wake.set())
         try:
@@ -115,9 +132,13 @@ class Runner:
                 self._wake.wait(self._options.look_s if self._registered.is_set() else 0.05)
         finally:
             forget()
+            if self._apart is not None:
+                self._apart.end()
             self._drain()
             self._stopped.set()
             renewing.join(self._options.renew_s + 1)
+            if self._last_words is not None:
+                self._last_words.close()
             self._store.withdraw(self.runner_id)
 
     def stop(self) -> None:
@@ -146,8 +167,24 @@ class Runner:
     def _look(self) -> None:
         try:
             self.run_once()
+            if self._apart is not None:
+                self._apart.look()
+            if self._options.only is not None:
+                self._look_after(self._options.only)
         except StoreUnavailable as error:
             self._repeats.add(str(error))
+
+    def _look_after(self, only: SourceId) -> None:
+        """See whether the one source we are there for still needs us."""
+        now_mono_s = self._clock.monotonic_s()
+        if self._store.read(partial(quarantine.is_wanted, source_id=only)):
+            self._idle_since_mono_s = now_mono_s
+            if now_mono_s - self._began_mono_s < self._options.readmit_s:
+                return
+        elif now_mono_s - self._idle_since_mono_s < self._options.idle_s:
+            return
+        self._store.write(partial(quarantine.readmit, source_id=only))
+        self.stop()
 
     def _read_assignments(self) -> dict[ScenarioId, Assignment]:
         question = partial(
@@ -183,9 +220,14 @@ class Runner:
             pack=self._pack,
             options=self._options.work,
             ended=self._wake.set,
+            working=self._note_thread,
         )
         self._works[assignment.scenario.id] = work
         work.start()
+
+    def _note_thread(self, source_id: SourceId) -> None:
+        if self._last_words is not None:
+            self._last_words.working_on(source_id)
 
     def _report_let_go(self, assignment: Assignment) -> None:
         scenario = assignment.scenario
@@ -230,6 +272,7 @@ class Runner:
             pid=os.getpid(),
             version=__version__,
             capacity=self._options.capacity,
+            only=self._options.only,
             lease_ms=round(self._options.lease_s * 1000),
         )
 

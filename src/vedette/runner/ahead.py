@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -64,9 +64,25 @@ class Ahead(Generic[T]):
     """
 
     def __init__(
-        self, items: Iterator[T], *, limit: int, name: str, stop: Stop | None = None
+        self,
+        items: Iterator[T],
+        *,
+        limit: int,
+        name: str,
+        stop: Stop | None = None,
+        begins: Callable[[], None] = lambda: None,
     ) -> None:
+        """Plan to run ahead.
+
+        Args:
+            items: Iterated, and closed, in the thread.
+            limit: Items at most that wait for the reader.
+            name: The thread's.
+            stop: Ends it too.
+            begins: Called first of all in the thread.
+        """
         self._items = items
+        self._begins = begins
         self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(limit)
         self._stop = Stop(stop)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -99,6 +115,7 @@ class Ahead(Generic[T]):
 
     def _run(self) -> None:
         try:
+            self._begins()
             with closing_early(self._items) as items:
                 for item in items:
                     if not self._put("item", item):

@@ -87,20 +87,25 @@ class Crew:
 
 
 def in_order(
-    frames: Iterator[Frame], detector: Detector, *, crew: Crew, stop: Stop
+    frames: Iterator[Frame],
+    detector: Detector,
+    *,
+    crew: Crew,
+    stop: Stop,
+    begins: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Frame, Detections]]:
     """Detect in every frame and give results in frame order; ends early when `stop` is set.
 
     `frames` is advanced by one thread at a time, not always the same. A detector that keeps state
     sees its frames one by one, as results are taken up: what it remembers is then always that of
-    the frame last given.
+    the frame last given. `begins` is called first of all in every other thread that touches them.
     """
     if not detector.keeps_state:
-        yield from _Shared(frames, detector, crew, stop).detected()
+        yield from _Shared(frames, detector, crew, stop, begins).detected()
         return
     # Decoding is all that can be done ahead.
     limit = crew.workers + SPARE_IN_FLIGHT
-    with closing(Ahead(frames, limit=limit, name="decode", stop=stop)) as pictures:
+    with closing(Ahead(frames, limit=limit, name="decode", stop=stop, begins=begins)) as pictures:
         for frame in pictures:
             yield frame, detector.detect([frame])[0]
 
@@ -108,7 +113,15 @@ def in_order(
 class _Shared:
     """One source's frames, on which the pipeline's thread and its helpers work together."""
 
-    def __init__(self, frames: Iterator[Frame], detector: Detector, crew: Crew, stop: Stop) -> None:
+    def __init__(
+        self,
+        frames: Iterator[Frame],
+        detector: Detector,
+        crew: Crew,
+        stop: Stop,
+        begins: Callable[[], None],
+    ) -> None:
+        self._begins = begins
         self._frames = frames
         self._detector = detector
         self._crew = crew
@@ -156,6 +169,7 @@ class _Shared:
                 self._crew.submit(self._help)
 
     def _help(self) -> None:
+        self._begins()
         while self._has_room and not self._left.is_set:
             self._work_once()
             if self._crew.is_wanted:

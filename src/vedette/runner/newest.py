@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
@@ -44,6 +44,7 @@ class Newest:
         *,
         crew: Crew,
         stop: Stop,
+        begins: Callable[[], None] = lambda: None,
     ) -> Generator[tuple[Frame, Detections]]:
         """Detect in the newest frame whenever there is room; results in frame order.
 
@@ -52,7 +53,7 @@ class Newest:
         left = Stop()
         under_way: deque[tuple[Frame, Future[list[Detections]]]] = deque()
         thread = threading.Thread(
-            target=self._take_in, args=(frames, left), name="decode", daemon=True
+            target=self._take_in, args=(frames, left, begins), name="decode", daemon=True
         )
         thread.start()
         try:
@@ -122,8 +123,9 @@ class Newest:
             return ready, result.result()[0]
         return None, None
 
-    def _take_in(self, frames: Iterator[Frame], left: Stop) -> None:
+    def _take_in(self, frames: Iterator[Frame], left: Stop, begins: Callable[[], None]) -> None:
         try:
+            begins()
             with closing_early(frames):
                 for frame in frames:
                     with self._changed:

@@ -55,6 +55,7 @@ class Pipeline:
         limit: Where to stop by itself.
         watch: Called after every frame, in the pipeline's thread; for progress.
         stop: Its flag, where others look at it too; `stop()` sets it.
+        begins: Called first of all in every other thread that touches the source.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Pipeline:
         limit: Limit | None = None,
         watch: Callable[[Frame, Scene], None] | None = None,
         stop: Stop | None = None,
+        begins: Callable[[], None] = lambda: None,
     ) -> None:
         self.ledger = Ledger()
         self.facts: StreamFacts | None = None
@@ -83,6 +85,7 @@ class Pipeline:
         self._limit = limit or Limit()
         self._watch = watch or (lambda _frame, _scene: None)
         self._stop = stop or Stop()
+        self._begins = begins
         self._newest = Newest()
         self._decoder: Decoder | None = None
         self._pacer: Pacer | None = None
@@ -120,7 +123,7 @@ class Pipeline:
         def opening() -> Generator[StreamFacts]:
             yield self._source.open(self._resumed_at)
 
-        ahead = Ahead(opening(), limit=1, name="open", stop=self._stop)
+        ahead = Ahead(opening(), limit=1, name="open", stop=self._stop, begins=self._begins)
         self._readers.append(ahead)
         for facts in ahead:
             return facts
@@ -159,14 +162,20 @@ class Pipeline:
         # Read by a thread of its own, so that an arrival is stamped when it arrives, the pacer can
         # tell how late the decoder is, and nobody who wants to stop waits for a silent host.
         limit = self._packets_ahead_max
-        ahead = Ahead(packets, limit=limit, name="read", stop=self._stop)
+        ahead = Ahead(packets, limit=limit, name="read", stop=self._stop, begins=self._begins)
         self._readers.append(ahead)
         with closing(ahead):
             yield from ahead
 
     def _detected(self) -> Generator[tuple[Frame, Detections]]:
         schedule = self._newest.detected if self._source.live else in_order
-        return schedule(self._frames(), self._detector, crew=self._crew, stop=self._stop)
+        return schedule(
+            self._frames(),
+            self._detector,
+            crew=self._crew,
+            stop=self._stop,
+            begins=self._begins,
+        )
 
     def stop(self) -> None:
         """Ask `run` to return after the frame in hand; may be called from anywhere."""

@@ -24,7 +24,7 @@ from vedette.domain.errors import (
 )
 from vedette.domain.frame import Frame
 from vedette.domain.health import Health
-from vedette.domain.ids import RunnerId
+from vedette.domain.ids import RunnerId, SourceId
 from vedette.domain.scenario import Happening, PipelineUp, RunEnded, StatusReason
 from vedette.domain.scene import Scene
 from vedette.runner.account import Account, Pack, Saved
@@ -71,6 +71,7 @@ class MakePipeline(Protocol):
         detector: str,
         watch: Callable[[Frame, Scene], None],
         stop: Stop,
+        begins: Callable[[], None],
     ) -> tuple[Pipeline, str]: ...
 
 
@@ -89,6 +90,7 @@ class Work:
         pack: Pack,
         options: WorkOptions,
         ended: Callable[[], None],
+        working: Callable[[SourceId], None],
     ) -> None:
         """Gather parts.
 
@@ -102,6 +104,7 @@ class Work:
             pack: Makes bytes of prediction rows.
             options: Limits.
             ended: Told from its thread, as the last thing it does.
+            working: Told from its thread, as the first thing it does, for which source that works.
         """
         self.assignment = assignment
         # Its run came to its own end, and the store knows.
@@ -112,6 +115,7 @@ class Work:
         self._make = make
         self._options = options
         self._ended = ended
+        self._working = working
         self._account = Account(assignment, runner_id, pack=pack, gap_max_s=options.gap_max_s)
         self._committer = Committer(
             store,
@@ -159,6 +163,7 @@ class Work:
 
     def _carry_out(self) -> None:
         scenario = self.assignment.scenario
+        self._working(scenario.source_id)
         log.info("run begins scenario=%s run=%d token=%d", scenario.id, scenario.run,
                  self.assignment.token)  # fmt: skip
         try:
@@ -211,7 +216,11 @@ class Work:
     def _connect(self, state: State | None, detector: str) -> tuple[bool, State | None]:
         """Open the source and take its frames; give whether it came to its own end."""
         pipeline, model = self._make(
-            self.assignment, detector=detector, watch=self._seen, stop=Stop(within=self._stop)
+            self.assignment,
+            detector=detector,
+            watch=self._seen,
+            stop=Stop(within=self._stop),
+            begins=partial(self._working, self.assignment.scenario.source_id),
         )
         self._pipeline = pipeline
         self._connected_mono_s = self._clock.monotonic_s()
