@@ -7,6 +7,7 @@ a reader can tell what was deleted from what never was.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from vedette.blobs.base import Blobs
 from vedette.results import sweeping
@@ -64,16 +65,20 @@ class Retention:
         return list(went.values())
 
     def _trim(self, excess_bytes: int) -> list[Trimmed]:
-        def work(transaction: Transaction) -> list[Trimmed]:
-            before_ms = None
-            if self._age_s_max is not None:
-                before_ms = self._steady_wall_ms(transaction) - round(self._age_s_max * 1000)
-            return parts.trim(
-                transaction, before_ms=before_ms, excess_bytes=excess_bytes, limit=PARTS_MAX
-            )
-
+        # Mostly there is nothing to do; a read finds that out without waking the disk.
+        before_ms = self._store.read(self._before_ms)
+        oldest_ms = self._store.read(parts.oldest_ms)
+        is_old = before_ms is not None and oldest_ms is not None and oldest_ms < before_ms
+        if excess_bytes <= 0 and not is_old:
+            return []
+        trim = partial(parts.trim, before_ms=before_ms, excess_bytes=excess_bytes, limit=PARTS_MAX)
         # Durable: bytes must not be gone while a power cut brings back the row that names them.
-        return self._store.write(work, durable=True)
+        return self._store.write(trim, durable=True)
+
+    def _before_ms(self, transaction: Transaction) -> int | None:
+        if self._age_s_max is None:
+            return None
+        return self._steady_wall_ms(transaction) - round(self._age_s_max * 1000)
 
     def _steady_wall_ms(self, transaction: Transaction) -> int:
         """Give wall time that follows no jump forwards: that would delete what is not old."""

@@ -280,6 +280,12 @@ def total_bytes(transaction: Transaction) -> int:
     return int(total or 0)
 
 
+def oldest_ms(transaction: Transaction) -> int | None:
+    """Give when the oldest of all parts was committed (wall time); None where there is none."""
+    found = transaction.connection.execute(select(func.min(parts.c.at_ms))).scalar()
+    return None if found is None else int(found)
+
+
 def trim(
     transaction: Transaction, *, before_ms: int | None, excess_bytes: int, limit: int
 ) -> list[Trimmed]:
