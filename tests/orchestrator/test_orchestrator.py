@@ -242,6 +242,21 @@ def test_a_frozen_runner_that_wakes_up_can_neither_report_nor_commit(world: Worl
     assert world.state("door") == "active"
 
 
+def test_what_is_taken_away_is_fenced_before_anybody_else_gets_it(world: World) -> None:
+    running(world, "door")
+    world.see_well()
+    old = world.runners["r1"]
+    old.is_frozen = True
+    world.ask("door", STOP)
+    for _ in range(4):
+        world.pass_by(1.0)
+    # Its scenario still goes down; nobody else has the source.
+    world.store.write(lambda one: steps.decide_commands(one, 256))
+
+    assert (world.state("door"), world.holder("door")) == ("init_shutdown", None)
+    assert "refused" in old.commit()[world.scenario("door").id]
+
+
 def test_a_runner_started_anew_gets_its_sources_with_a_new_token(world: World) -> None:
     running(world, "door")
     first = world.holder("door")

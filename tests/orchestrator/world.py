@@ -38,7 +38,7 @@ from vedette.orchestrator.service import Orchestrator, OrchestratorOptions
 from vedette.store import sqlite
 from vedette.store.base import Store, Transaction
 from vedette.store.sqlite import SqliteStore
-from vedette.store.statements import leases, results, scenarios
+from vedette.store.statements import leases, quarantine, results, scenarios
 from vedette.store.statements.leases import Assignment, Held
 from vedette.store.statements.reports import report
 
@@ -256,6 +256,8 @@ class World:
         self.options = options or OrchestratorOptions(lease_s=LEASE_S)
         self.orchestrator = self.another_orchestrator()
         self.runners: dict[str, ChalkRunner] = {}
+        # Also earlier lives: they may still speak, for all the store knows.
+        self.everybody: list[ChalkRunner] = []
         self._lives = itertools.count(1)
 
     def another_orchestrator(self) -> Orchestrator:
@@ -293,6 +295,7 @@ class World:
         runner = ChalkRunner(self.store, RunnerId(name), life, capacity, only)
         runner.join()
         self.runners[name] = runner
+        self.everybody.append(runner)
         return runner
 
     def look(self) -> None:
@@ -318,10 +321,19 @@ class World:
         """Let everybody look until nothing is left to be done."""
         for _ in range(rounds):
             self.look()
-            for runner in self.runners.values():
-                if not runner.is_dead and not runner.is_frozen:
-                    runner.renew()
-                    runner.look()
+            for runner in self.awake():
+                runner.renew()
+                runner.look()
+                self.start_apart(runner)
+
+    def awake(self) -> list[ChalkRunner]:
+        return [one for one in self.runners.values() if not one.is_dead and not one.is_frozen]
+
+    def start_apart(self, runner: ChalkRunner) -> None:
+        """Start a process for every source put apart that this runner should see to."""
+        question = partial(quarantine.waiting_apart, runner_id=runner.id)
+        for source_id in self.store.read(question):
+            self.join(f"{source_id}-apart", only=source_id)
 
     def scenario(self, name: str) -> Scenario:
         return self.store.read(lambda one: scenarios.get_scenario(one, name)).scenario
