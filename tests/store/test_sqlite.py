@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sqlite3
@@ -320,6 +321,25 @@ def test_a_stopped_holder_is_named_in_the_log(
 
     assert caplog.record_tuples[0][1] == logging.ERROR
     assert "pid=4711" in caplog.text
+
+
+# Who lives.
+
+
+def test_an_announcement_waits_for_whoever_just_asks_after_the_runner(
+    store: Store, tmp_path: Path
+) -> None:
+    store.announce("r-1", "first")
+    store.withdraw("r-1")
+    with (tmp_path / "holders" / "r-1.lock").open("rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        letting_go = threading.Timer(0.1, fcntl.flock, (asking, fcntl.LOCK_UN))
+        letting_go.start()
+
+        store.announce("r-1", "second")
+
+        letting_go.join()
+    assert store.dead([("r-1", "second")]) == set()
 
 
 # The clock.
