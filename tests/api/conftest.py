@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,6 +225,14 @@ def a_bucket(start_ms: int, **more: Any) -> CountBucket:
         "crossed_out": 0, "distinct": 0, "covered_s": 10.0,
     }  # fmt: skip
     return CountBucket(**{**values, **more})
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait for something that has to come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from .conftest import Running
+from .conftest import Running, until
 
 # Only the bus can be this quick: the server looks by itself every few minutes.
 BUS_ALONE = {"live_period_s": 300.0}
@@ -206,10 +206,7 @@ def test_there_are_at_most_so_many_readers(serve: Callable[..., Running]) -> Non
         heard(connection)
         with pytest.raises(InvalidStatus) as refused, watching(server, scenario_id):
             pass
-    deadline = time.monotonic() + 10
-    while "vedette_live_readers 0" not in server.client.get("/metrics").text:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: "vedette_live_readers 0" in server.client.get("/metrics").text)
 
     assert refused.value.response.status_code == 503
     with watching(server, scenario_id) as connection:

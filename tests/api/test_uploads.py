@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 
@@ -15,7 +14,7 @@ from sqlalchemy import select
 
 from vedette.store.schema import scenarios, sources
 
-from .conftest import Running
+from .conftest import Running, until
 
 BOUNDARY = "frontier"
 KIND = f"multipart/form-data; boundary={BOUNDARY}"
@@ -41,13 +40,6 @@ def stored(server: Running) -> dict[str, int]:
 
 def unfinished(server: Running) -> list[str]:
     return [one.name for one in (server.folder / "blobs" / ".unfinished").iterdir()]
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.01)
 
 
 def written(server: Running) -> int:
@@ -124,7 +116,9 @@ def test_a_silent_upload_is_given_up(serve: Callable[..., Running]) -> None:
 
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(head + part("video", b"x" * 10, file="a.mp4"))
-        answer = connection.recv(65536)
+        answer = b""
+        while b"}" not in answer:
+            answer += connection.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"CUT_OFF" in answer

@@ -53,7 +53,6 @@ def make_app(
         seal=seal,
         clock=clock,
         options=options,
-        live=live,
         threads=ThreadPoolExecutor(options.uploads_max, thread_name_prefix="api-upload"),
     )
 
@@ -81,10 +80,10 @@ def make_app(
         count_routes,
         event_routes,
         task_routes,
-        health_routes,
     ):
         app.include_router(routes(parts))
-    app.include_router(live_routes(parts))
+    app.include_router(health_routes(parts, live))
+    app.include_router(live_routes(parts, live))
     app.add_middleware(Doors, options=options)
     app.openapi = lambda: _described(app, options)  # type: ignore[method-assign]
     return app

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 
 from vedette.analytics.scene_file import parse_scene
@@ -26,6 +27,31 @@ MULTIPART = "multipart/form-data"
 _DETECTOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FPS_MAX = 1000
 _KEY_CHARACTERS_MAX = 255
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+# Beyond these, adding the length of a recording may leave what a date can be.
+_YEARS = (1970, 9000)
+
+
+def _written_out(value: object) -> object:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("write a time as RFC 3339 does, such as 2026-03-01T12:00:00Z")
+    return value
+
+
+def _thinkable(at: datetime) -> datetime:
+    if not _YEARS[0] <= at.year <= _YEARS[1]:
+        raise ValueError(f"the year is between {_YEARS[0]} and {_YEARS[1]}")
+    return at
+
+
+Moment = Annotated[
+    datetime,
+    Field(strict=False),  # Bodies are read strictly, where no text is a time.
+    BeforeValidator(_written_out),
+    AfterValidator(_thinkable),
+]
+"""Wall time with its zone, and in no other form than RFC 3339's."""
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -85,7 +111,7 @@ class ScenarioAsked(BaseModel):
         Field(description="Zones and lines: the text of a scene file, in YAML or JSON."),
     ] = None
     recorded_at: Annotated[
-        AwareDatetime | None, Field(description="When a recording began; rows bear times from it.")
+        Moment | None, Field(description="When a recording began; rows bear times from it.")
     ] = None
 
     def parameters(self, folders: Sequence[Path]) -> Parameters:
@@ -105,13 +131,28 @@ class ScenarioAsked(BaseModel):
         )
 
 
+class _WrittenStrictly(ScenarioAsked):
+    """JSON has numbers and lists of its own, so none is read out of a text."""
+
+    model_config = ConfigDict(strict=True)
+
+
+def scenario_asked_in_json(body: bytes) -> ScenarioAsked:
+    """Read a JSON body.
+
+    Raises:
+        pydantic.ValidationError: it is no JSON, or a field is unknown or wrong.
+    """
+    return _WrittenStrictly.model_validate_json(body)
+
+
 def scenario_asked_in_form(fields: Mapping[str, str]) -> ScenarioAsked:
-    """Read what a form holds: texts alone, `classes` parted by commas, empty ones left out.
+    """Read what a form holds: texts alone, `classes` parted by commas.
 
     Raises:
         pydantic.ValidationError: a field is unknown or wrong.
     """
-    given: dict[str, Any] = {key: value for key, value in fields.items() if value}
+    given: dict[str, Any] = dict(fields)
     if "classes" in given:
         given["classes"] = [one.strip() for one in given["classes"].split(",")]
     return ScenarioAsked.model_validate(given)

@@ -6,10 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from pydantic import AfterValidator
+from typing import Any
 
 from vedette.domain.errors import BadInput
 from vedette.domain.ids import ScenarioId
@@ -28,14 +25,6 @@ KEY_HEADER: dict[str, Any] = {
 # A camera has a few.
 _SCENARIOS_MAX = 1000
 _NUMBER_MAX = 2**62
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_aware)]
-"""Wall time; UTC where it names no zone."""
 
 
 def cursor_of(key: Sequence[str | int]) -> str:

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from vedette.api import problems
-from vedette.api.choosing import CURSOR_PATTERN, Moment, cursor_of, key_of, scenario_ids
+from vedette.api.asking import Moment
+from vedette.api.choosing import CURSOR_PATTERN, cursor_of, key_of, scenario_ids
 from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts, moment_or_none
 from vedette.domain.event import EventType
 from vedette.store.base import Transaction

@@ -9,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from vedette.api import problems
+from vedette.api.live import LiveViews
 from vedette.api.parts import Parts
 from vedette.domain.errors import StoreUnavailable
 from vedette.domain.scenario import ScenarioState
@@ -30,7 +31,7 @@ class HealthAnswer(BaseModel):
     status: str = "ok"
 
 
-def health_routes(parts: Parts) -> APIRouter:
+def health_routes(parts: Parts, views: LiveViews) -> APIRouter:
     """Give the routes of health and metrics."""
     routes = APIRouter(tags=["health"])
 
@@ -64,10 +65,10 @@ def health_routes(parts: Parts) -> APIRouter:
             *(f'vedette_scenarios{{state="{state}"}} {count}' for state, count in states.items()),
             *_gauge("vedette_commands_waiting", "Commands accepted, not yet decided.", waiting),
             *_gauge("vedette_runners_alive", "Runners whose leases hold.", runners),
-            *_gauge("vedette_live_readers", "Websockets open here.", parts.live.readers_count),
+            *_gauge("vedette_live_readers", "Websockets open here.", views.readers_count),
             "# HELP vedette_live_rows_skipped_total Rows not shown to readers that were too slow.",
             "# TYPE vedette_live_rows_skipped_total counter",
-            f"vedette_live_rows_skipped_total {parts.live.rows_skipped_total}",
+            f"vedette_live_rows_skipped_total {views.rows_skipped_total}",
         ]
         return PlainTextResponse("\n".join(lines) + "\n", media_type=_PROMETHEUS)
 

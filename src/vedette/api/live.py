@@ -356,14 +356,14 @@ class _Feed:
             reader.give(news)
 
 
-def live_routes(parts: Parts) -> APIRouter:
+def live_routes(parts: Parts, views: LiveViews) -> APIRouter:
     """Give the websocket of live predictions."""
     routes = APIRouter()
 
     @routes.websocket("/api/v1/scenarios/{scenario_id}/live")
     async def live(websocket: WebSocket, scenario_id: str) -> None:
         try:
-            reader, present = await parts.live.attach(scenario_id)
+            reader, present = await views.attach(scenario_id)
         except VedetteError as error:
             await websocket.send_denial_response(problems.answer(problems.problem_of(error)))
             return
@@ -381,7 +381,7 @@ def live_routes(parts: Parts) -> APIRouter:
                     task.cancel()
                 await asyncio.gather(listening, sending, return_exceptions=True)
         finally:
-            await parts.live.detach(scenario_id, reader)
+            await views.detach(scenario_id, reader)
 
     return routes
 

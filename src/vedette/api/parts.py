@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from vedette.api.options import ApiOptions
 from vedette.blobs.base import Blobs
@@ -19,9 +18,6 @@ from vedette.domain.errors import BusUnavailable
 from vedette.domain.ids import uuid7
 from vedette.sealing import Seal
 from vedette.store.base import Store
-
-if TYPE_CHECKING:
-    from vedette.api.live import LiveViews
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +36,6 @@ class Parts:
         seal: For addresses with passwords.
         clock: For the ids of what is made.
         options: See there.
-        live: The websockets' feeds.
         threads: For work that blocks and takes long: uploads, downloads.
         randomness: Gives that many random bytes, for ids.
     """
@@ -51,7 +46,6 @@ class Parts:
     seal: Seal
     clock: Clock
     options: ApiOptions
-    live: LiveViews
     threads: ThreadPoolExecutor
     randomness: Callable[[int], bytes] = field(default=os.urandom)
 

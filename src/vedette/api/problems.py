@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from vedette.domain.errors import (
     BadInput,
@@ -212,10 +213,22 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return answer(problem(422, "BAD_INPUT", f"{first['where']}: {first['what']}", errors=wrong))
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
     code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name)
-    return answer(problem(error.status_code, code, str(error.detail)), error.headers)
+    return answer(problem(error.status_code, code, str(error.detail)), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Give what may be asked at a path: several routes may share it, and the first one answered."""
+    allowed: set[str] = set()
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            allowed |= getattr(route, "methods", None) or set()
+    return sorted(allowed)
 
 
 async def _unforeseen(_: Request, __: Exception) -> JSONResponse:

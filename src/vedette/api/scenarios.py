@@ -29,6 +29,7 @@ from vedette.api.asking import (
     form_fields,
     media_type,
     scenario_asked_in_form,
+    scenario_asked_in_json,
 )
 from vedette.api.choosing import KEY_HEADER
 from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts
@@ -163,7 +164,7 @@ async def _create(request: Request, parts: Parts) -> JSONResponse:
         elif kind == FORM:
             asked = scenario_asked_in_form(await form_fields(request))
         else:
-            asked = ScenarioAsked.model_validate_json(await request.body(), strict=True)
+            asked = scenario_asked_in_json(await request.body())
         one_source(asked, upload)
         source = await _source(asked, upload, parts)
         work = new_scenario(
