@@ -217,6 +217,7 @@ def test_a_scenario_that_comes_with_it_is_made_once_per_folder(folder: Path) -> 
         assert len(listed) == 2
 
 
+@pytest.mark.timeout(60)
 def test_a_scenario_that_still_runs_goes_on_instead_of_beginning_anew(folder: Path) -> None:
     with running_up(folder, "--start", STREET) as up:
         scenario_id = started_with(up)
@@ -241,6 +242,7 @@ def test_the_end_of_the_built_in_scene_is_told_beside_its_truth(folder: Path) ->
         assert up.get("/readyz").status_code == 200
 
 
+@pytest.mark.timeout(60)
 def test_a_file_that_comes_with_it_is_uploaded_once(folder: Path, tmp_path: Path) -> None:
     clip = street_clip(tmp_path)
     for run in (1, 2):

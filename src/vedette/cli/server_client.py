@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Self, cast
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
@@ -41,6 +42,8 @@ ANSWER_TIMEOUT_S = 30.0
 # After the last byte of an upload its disk may still have to take up what it buffered.
 UPLOAD_ANSWER_TIMEOUT_S = 600.0
 LIVE_MESSAGE_BYTES_MAX = 16 * 2**20
+# Anything else would name another path.
+_ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
 
 ServerOption = Annotated[
     str,
@@ -250,8 +253,14 @@ class Server:
 
 
 def scenario_path(scenario_id: str, *more: str) -> str:
-    """Give the path of a scenario, whatever somebody typed for its id."""
-    return "/".join([SCENARIOS, quote(scenario_id, safe=""), *more])
+    """Give the path of a scenario.
+
+    Raises:
+        NotFound: what somebody typed for its id can be none.
+    """
+    if not _ID.fullmatch(scenario_id):
+        raise NotFound(f"scenario '{scenario_id[:100]}': there is none of that id")
+    return "/".join([SCENARIOS, scenario_id, *more])
 
 
 class _Counted:
