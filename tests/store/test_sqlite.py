@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from vedette.domain.errors import SchemaMismatch, StoreUnavailable
 from vedette.domain.ids import RunnerId, SourceId, TaskId
-from vedette.store import migrating, schema, sqlite
+from vedette.store import migrating, schema, sqlite, sqlite_file
 from vedette.store.base import Store, Transaction
 from vedette.store.freeze import WriterMark
 from vedette.store.sqlite import FILE_NAME, SqliteStore
@@ -51,7 +51,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     path.write_text("my letters to Milena " * 100, encoding="utf-8")
     before = path.read_bytes()
 
-    with pytest.raises(SchemaMismatch, match="no database; move it away"):
+    with pytest.raises(SchemaMismatch, match=r"no database.* move it away"):
         SqliteStore(tmp_path)
 
     assert path.read_bytes() == before
@@ -100,12 +100,44 @@ def test_a_database_without_schema_names_the_command_that_makes_it(tmp_path: Pat
     store.close()
 
 
+@pytest.mark.parametrize("name", ["100% ours", "what?", "a#b&c=d", "Überwachung"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+
+    _made(folder)
+
+    assert (folder / FILE_NAME).exists()
+    SqliteStore(folder).close()
+
+
+def test_a_second_store_of_one_process_takes_no_lock_away_from_the_first(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.migrate()
+    store.write(lambda it: outbox.add(it, "a", "1", ""))
+    SqliteStore(tmp_path).close()
+
+    # Another process that comes and goes must not think that it is the last one.
+    script = (
+        "import sqlite3, sys; it = sqlite3.connect(sys.argv[1]);"
+        "it.execute('SELECT count(*) FROM outbox').fetchone(); it.close()"
+    )
+    subprocess.run([sys.executable, "-c", script, str(store.path)], check=True, timeout=20)
+
+    assert Path(f"{store.path}-wal").exists()
+    store.write(lambda it: outbox.add(it, "a", "2", ""))
+    other = SqliteStore(tmp_path)
+    assert [row.key for row in other.read(lambda it: outbox.waiting(it, 9))] == ["1", "2"]
+    other.close()
+    store.close()
+
+
 def test_a_cut_off_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = _made(tmp_path)
     with path.open("r+b") as file:
         file.truncate(200)
 
-    with pytest.raises(SchemaMismatch, match=r"damaged .* restore a copy"):
+    with pytest.raises(SchemaMismatch, match=r"damaged.* restore a copy"):
         _open_and_migrate(tmp_path)
 
 
@@ -115,7 +147,7 @@ def test_a_database_with_a_damaged_beginning_is_refused_with_what_to_do(tmp_path
         file.seek(100)
         file.write(os.urandom(3000))
 
-    with pytest.raises(SchemaMismatch, match=r"damaged .* restore a copy"):
+    with pytest.raises(SchemaMismatch, match=r"damaged.* restore a copy"):
         _open_and_migrate(tmp_path)
 
 
@@ -242,7 +274,7 @@ def test_whoever_shares_a_commit_with_a_durable_transaction_is_durable_too(store
 def test_the_log_of_changes_stays_bounded_under_readers_that_never_pause(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "LOG_BYTES_MAX", 2**20)
+    monkeypatch.setattr(sqlite_file, "LOG_BYTES_MAX", 2**20)
     monkeypatch.setattr(sqlite, "LOG_LOOK_S", 0.0)
     done = threading.Event()
 

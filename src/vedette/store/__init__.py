@@ -1,0 +1,1 @@
+"""What is remembered: one door, its engines, and the statements they share."""

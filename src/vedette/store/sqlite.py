@@ -20,50 +20,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
-from vedette.domain.errors import Conflict, SchemaMismatch, StoreUnavailable
-from vedette.store import migrating
+from vedette.domain.errors import StoreUnavailable
+from vedette.store import migrating, sqlite_file
 from vedette.store.base import Store, Transaction, Work
 from vedette.store.freeze import WriterMark
 from vedette.store.holders import Holders
+from vedette.store.sqlite_file import (
+    APPLICATION_ID,
+    FILE_NAME,
+    check_file,
+    is_busy,
+    make_engine,
+    sorted_out,
+    spoils,
+)
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FILE_NAME = "vedette.db"
-# "VDTT": tells our files from other programs' (PRAGMA application_id).
-APPLICATION_ID = 0x56445454
 # Transactions in one commit: some milliseconds of statements, so that nobody waits long for it.
 BATCH_MAX = 256
-# How long one try for the write lock lasts before we look at who has it.
-LOCK_TRY_S = 0.25
 # A store that is closing waits no longer than this for another process, so that a program can end.
 CLOSING_PATIENCE_S = 2.0
 READERS = 4
-# The log of changes is normally some MB; where readers never pause, it is cut back at this size.
-LOG_BYTES_MAX = 64 * 2**20
 LOG_LOOK_S = 5.0
-
-# What the disk, the machine or another process does to us; waiting may help.
-_UNAVAILABLE = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 @dataclass(slots=True)
@@ -99,14 +83,14 @@ class SqliteStore(Store):
         self._lock_patience_s = lock_patience_s
         self._frozen = frozen or _name_frozen
         try:
-            _check_file(self.path)
+            check_file(self.path)
             self._mark = WriterMark(folder / "writer")
         except OSError as error:
             raise StoreUnavailable(f"{folder}: {error.strerror or error}") from error
         except sqlite3.Error as error:
-            raise _sorted_out(error, self.path) or error from error
+            raise sorted_out(error, self.path) or error from error
         self._holders = Holders(folder / "holders")
-        self._engine = _engine(self.path)
+        self._engine = make_engine(self.path)
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -232,7 +216,7 @@ class SqliteStore(Store):
         try:
             answer = work(transaction)
         except BaseException as error:
-            if _spoils(error):
+            if spoils(error):
                 raise  # The disk, not this transaction: nothing of the commit can stand.
             run("ROLLBACK TO one")
             run("RELEASE one")
@@ -255,7 +239,7 @@ class SqliteStore(Store):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             except DBAPIError as error:
                 connection.rollback()
-                if not _is_busy(error) or not self._may_wait(started_s):
+                if not is_busy(error) or not self._may_wait(started_s):
                     raise
                 pid = self._mark.frozen_pid()
                 if pid is not None:
@@ -271,7 +255,7 @@ class SqliteStore(Store):
             return
         self._looked_at_log_s = now_s
         with suppress(OSError):
-            if Path(f"{self.path}-wal").stat().st_size > LOG_BYTES_MAX:
+            if Path(f"{self.path}-wal").stat().st_size > sqlite_file.LOG_BYTES_MAX:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.rollback()
 
@@ -313,7 +297,7 @@ class SqliteStore(Store):
                 self._drop(getattr(self._own, "connection", None))
                 self._own.connection = None
                 # Another process may be mending the log after a death, or making the file.
-                if not _is_busy(error) or not self._may_wait(started_s):
+                if not is_busy(error) or not self._may_wait(started_s):
                     raise self._translated(error) from error
 
     def _look(self, question: Work[T]) -> T:
@@ -338,7 +322,7 @@ class SqliteStore(Store):
             try:
                 return self._engine.connect()
             except DBAPIError as error:
-                if not _is_busy(error) or not self._may_wait(started_s):
+                if not is_busy(error) or not self._may_wait(started_s):
                     raise
 
     def _drop(self, connection: Connection | None) -> None:
@@ -358,7 +342,7 @@ class SqliteStore(Store):
         """Give the driver's error as ours; others as they are."""
         if not isinstance(error, DBAPIError):
             return error
-        ours = _sorted_out(error.orig, self.path)
+        ours = sorted_out(error.orig, self.path)
         if ours is None:
             return error  # A statement that cannot be right: the programmer's.
         ours.__cause__ = error
@@ -390,77 +374,6 @@ def _settle(future: Future[Any], answer: object, refused: BaseException | None) 
             future.set_exception(refused)
     except BaseException:  # (what others do when a future is done must not end this thread)
         log.exception("what was to follow a transaction failed")
-
-
-def _engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=NullPool,
-        connect_args={"timeout": LOCK_TRY_S, "check_same_thread": False},
-    )
-
-    @event.listens_for(engine, "connect")
-    def set_up(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # We say BEGIN ourselves.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA cache_size=-16000")  # 16 MB.
-        connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
-
-    return engine
-
-
-def _check_file(path: Path) -> None:
-    """Refuse a file that is no database, or another program's, before anything touches it."""
-    if not path.exists() or not path.stat().st_size:
-        return
-    with path.open("rb") as file:
-        head = file.read(72)
-    if not head.startswith(b"SQLite format 3\0"):
-        raise SchemaMismatch(f"{path}: this is no database; move it away, or name another folder")
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    finally:
-        connection.close()
-    # A file that was only just made has neither a name nor tables.
-    if application not in {0, APPLICATION_ID} or (tables and not application):
-        raise SchemaMismatch(
-            f"{path}: this database belongs to another program; name another folder"
-        )
-
-
-def _sorted_out(error: BaseException | None, path: Path) -> Exception | None:
-    """Give the driver's error as ours; None where it is the programmer's."""
-    code = _code(error)
-    if code in _DAMAGED:
-        return SchemaMismatch(
-            f"{path}: the database is damaged ({error}); restore a copy, or move it away to begin "
-            "anew"
-        )
-    if code in _UNAVAILABLE:
-        return StoreUnavailable(f"{path}: {error}")
-    if isinstance(error, sqlite3.IntegrityError):
-        return Conflict(f"{path}: {error}")
-    return None
-
-
-def _code(error: BaseException | None) -> int:
-    # The low byte says what; the rest says more of it.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _spoils(error: BaseException) -> bool:
-    return isinstance(error, DBAPIError) and _code(error.orig) in _UNAVAILABLE | _DAMAGED
-
-
-def _is_busy(error: DBAPIError) -> bool:
-    return _code(error.orig) in {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_PROTOCOL,
-    }
 
 
 def _name_frozen(pid: int) -> None:

@@ -1,0 +1,1 @@
+"""What is asked and written, one file per subject."""
