@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 # The address of a source whose bytes lie in blobs begins so.
 BLOB_SCHEME = "blob:"
+TOKEN_FILE = "api.token"  # noqa: S105  (a file's name)
 
 
 class Engines:
@@ -158,19 +159,32 @@ class Engines:
             stdout=subprocess.DEVNULL,
         )
 
-    def api(self) -> FastAPI:
-        """Make the role that answers people and programs."""
+    def api(self, listen: Listen) -> FastAPI:
+        """Make the role that answers people and programs; beyond loopback it asks for a token."""
         from vedette.api.app import ApiOptions, make_app
 
-        settings = self.settings
+        token = self.token(listen)
         return make_app(
             store=self.store,
             bus=self.bus,
             blobs=self.blobs,
             seal=self.seal,
             clock=SystemClock(),
-            options=ApiOptions(upload_bytes_max=settings.upload_bytes_max),
+            options=ApiOptions(
+                token=token,
+                # Under which names others reach us is theirs to know; the token tells them apart.
+                hosts=() if token is None else ("*",),
+                upload_bytes_max=self.settings.upload_bytes_max,
+            ),
         )
+
+    def token(self, listen: Listen) -> str | None:
+        """Give the token that callers show, made where there is none; None on loopback.
+
+        Raises:
+            ConfigError: the file that keeps it cannot be used.
+        """
+        return None if listen.is_loopback else load_token(self.folder / TOKEN_FILE)
 
 
 class _PipelineMaker:
@@ -267,6 +281,30 @@ def listening_socket(listen: Listen) -> socket.socket:
             f"{listen.host}:{listen.port}: {error.strerror}; name another with --listen HOST:PORT"
         ) from error
     return taken
+
+
+def load_token(path: Path) -> str:
+    """Give the token in a file that its owner alone can read, making it where there is none.
+
+    Raises:
+        ConfigError: it cannot be read or made, or is empty.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    else:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read; delete it to have a new token made") from error
+    if not token:
+        raise ConfigError(f"{path}: is empty; delete it to have a new token made")
+    return token
 
 
 class UpLock:

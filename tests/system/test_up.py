@@ -78,6 +78,33 @@ def test_a_second_one_on_the_folder_is_refused_by_the_name_of_the_first(
         assert up.get("/readyz").status_code == 200
 
 
+@pytest.mark.timeout(60)
+def test_beyond_loopback_nothing_is_told_to_whoever_shows_no_token(folder: Path) -> None:
+    kept = folder / "api.token"
+    with running_up(folder, "--start", SHORT, listen="0.0.0.0:0") as up:
+        token = up.wait_for("callers show a token").split()[5]
+        # A web page cannot choose the name that its browser sends; whoever wants in can.
+        refused = [
+            httpx.get(f"{up.url}{path}", headers={"Host": "localhost"}, trust_env=False)
+            for path in ("/api/v1/scenarios", "/scenario/x/", "/metrics", "/api/v1/openapi.json")
+        ]
+        scenario_id = started_with(up)
+        without = up.cli("scenario", "watch", scenario_id)
+        shown = up.cli("scenario", "watch", scenario_id, VEDETTE_TOKEN=token)
+
+        assert [one.status_code for one in refused] == [401] * 4
+        assert without.code == 2
+        assert "VEDETTE_TOKEN" in without.sentence()
+        assert shown.code == 0, shown.err
+        assert kept.stat().st_mode & 0o777 == 0o600
+        assert httpx.get(f"{up.url}/readyz", trust_env=False).status_code == 200
+
+    with running_up(folder, listen="0.0.0.0:0") as up:
+        assert token not in "".join(up.said)
+        assert f"see {kept}" in up.wait_for("callers show a token")
+        assert up.cli("scenario", "list", VEDETTE_TOKEN=token).code == 0
+
+
 @pytest.mark.timeout(90)
 def test_ctrl_c_ends_it_in_order_and_the_next_one_goes_on(folder: Path) -> None:
     with running_up(folder, "--start", STREET, **PATIENT) as up:

@@ -80,7 +80,8 @@ def up(
         stack.enter_context(_role("orchestrator", engines.orchestrator(), stop))
         stack.enter_context(_role("housekeeper", engines.housekeeper(), stop))
         stack.enter_context(_role("runner", engines.runner("local"), stop))
-        stack.enter_context(_served(engines, taken, stop))
+        _tell_token(engines, where)
+        stack.enter_context(_served(engines, where, taken, stop))
         print(f"vedette: listening on {where.url}, data in {settings.data_dir}", flush=True)
         if request is not None:
             stack.enter_context(_first_scenario(engines, where, request))
@@ -103,7 +104,8 @@ def api(
     where = parse_listen(settings.listen)
     with _engines(settings) as engines, _stopping() as stop:
         taken = listening_socket(where)
-        with _served(engines, taken, stop):
+        _tell_token(engines, where)
+        with _served(engines, where, taken, stop):
             url = type(where)(where.host, taken.getsockname()[1]).url
             print(f"vedette api: listening on {url}", flush=True)
             stop.wait()
@@ -188,6 +190,18 @@ def _start_request(
     return request
 
 
+def _tell_token(engines: Engines, where: Listen) -> None:
+    """Show the token of callers from elsewhere when it is made, and later where it is kept."""
+    from vedette.roles import TOKEN_FILE
+
+    path = engines.folder / TOKEN_FILE
+    is_new = not path.exists()
+    token = engines.token(where)
+    if token is not None:
+        told = f"{token} (kept in {path})" if is_new else f"see {path}"
+        print(f"vedette: callers show a token: {told}", flush=True)
+
+
 @contextmanager
 def _first_scenario(engines: Engines, where: Listen, request: StartRequest) -> Iterator[None]:
     from vedette.cli.first_scenario import followed, start_once
@@ -195,7 +209,7 @@ def _first_scenario(engines: Engines, where: Listen, request: StartRequest) -> I
 
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what it listens on)
     ours = type(where)(everywhere.get(where.host, where.host), where.port)
-    with Server(ours.url) as server:
+    with Server(ours.url, token=engines.token(where) or "") as server:
         scenario_id = start_once(server, request, engines.folder, engines.seal.mark)
         with followed(server, scenario_id, request):
             yield
@@ -258,11 +272,13 @@ def _role(name: str, role: Any, stop: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
-def _served(engines: Engines, taken: socket.socket, stop: threading.Event) -> Iterator[None]:
+def _served(
+    engines: Engines, where: Listen, taken: socket.socket, stop: threading.Event
+) -> Iterator[None]:
     import uvicorn
 
     config = uvicorn.Config(
-        engines.api(),
+        engines.api(where),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=int(API_END_S),
