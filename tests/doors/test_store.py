@@ -548,14 +548,23 @@ def test_closing_does_not_wait_long_for_another_process(
     store.migrate()
     child = start("stop-inside")
     assert _line(child) == "inside"
-    waits = store.submit(lambda it: add_pair(it, "a", 1))
+    wait = [store.submit(lambda it: add_pair(it, "a", 1)) for _ in range(2000)]
     began_s = time.monotonic()
 
     store.close()
 
     assert time.monotonic() - began_s < 5
-    with pytest.raises(StoreUnavailable):
-        waits.result(0)
+    for one in wait:
+        with pytest.raises(StoreUnavailable):
+            one.result(0)
+
+
+def test_a_transaction_that_would_wait_for_itself_is_refused(store: Store) -> None:
+    with pytest.raises(AssertionError, match="wait for itself"):
+        store.write(lambda _: store.write(lambda it: add_pair(it, "a", 1)))
+
+    store.write(lambda it: add_pair(it, "a", 2))
+    assert _pairs(store, "a") == [2]
 
 
 def test_a_closed_store_refuses(engine: str, tmp_path: Path) -> None:

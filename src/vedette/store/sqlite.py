@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 # Transactions in one commit: some milliseconds of statements, so that nobody waits long for it.
 BATCH_MAX = 256
-# A store that is closing waits no longer than this for another process, so that a program can end.
+# A store that is closing waits no longer than this for other processes, so that a program can end.
 CLOSING_PATIENCE_S = 2.0
 READERS = 4
 LOG_LOOK_S = 5.0
@@ -93,7 +93,7 @@ class SqliteStore(Store):
         self._engine = make_engine(self.path)
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed, self._closed_s = False, 0.0
         # One transaction at a time in this process, so that the mark tells of one.
         self._turn = threading.Lock()
         self._writing: Connection | None = None
@@ -114,6 +114,11 @@ class SqliteStore(Store):
             self._jobs.append(job)
             self._changed.notify()
         return job.future
+
+    def write(self, work: Work[T], *, durable: bool = False) -> T:
+        # In a transaction, or in what follows one.
+        assert threading.current_thread() is not self._writer, "a writer would wait for itself"
+        return super().write(work, durable=durable)
 
     def ask(self, question: Work[T]) -> Future[T]:
         try:
@@ -152,7 +157,8 @@ class SqliteStore(Store):
     def close(self) -> None:
         assert threading.current_thread() is not self._writer, "a transaction closes no store"
         with self._changed:
-            self._closed = True
+            if not self._closed:
+                self._closed, self._closed_s = True, time.monotonic()
             self._changed.notify()
         self._writer.join()
         self._readers.shutdown()
@@ -174,6 +180,7 @@ class SqliteStore(Store):
                 answers = [(None, self._translated(error))] * len(asked)
             for job, (answer, refused) in zip(asked, answers, strict=True):
                 _settle(job.future, answer, refused)
+            self._cut_log()
         self._drop(self._writing)
 
     def _next_jobs(self) -> list[_Job]:
@@ -199,7 +206,6 @@ class SqliteStore(Store):
                 finally:
                     self._mark.clear()
                     connection.rollback()  # Where COMMIT was not reached.
-                self._cut_log(connection)
             except BaseException:
                 # Nothing is known of its state any more.
                 self._drop(self._writing)
@@ -248,16 +254,19 @@ class SqliteStore(Store):
                 self._mark.set()
                 return
 
-    def _cut_log(self, connection: Connection) -> None:
-        """Empty a log of changes that readers did not let SQLite begin anew by itself."""
+    def _cut_log(self) -> None:
+        """Empty a log of changes that readers did not let SQLite begin anew by itself.
+
+        After all have their answers: whatever comes of it, their transactions are committed.
+        """
         now_s = time.monotonic()
-        if now_s - self._looked_at_log_s < LOG_LOOK_S:
+        if self._writing is None or now_s - self._looked_at_log_s < LOG_LOOK_S:
             return
         self._looked_at_log_s = now_s
-        with suppress(OSError):
+        with suppress(OSError, DBAPIError):
             if Path(f"{self.path}-wal").stat().st_size > sqlite_file.LOG_BYTES_MAX:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.rollback()
+                self._writing.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._writing.rollback()
 
     def _migrate(self) -> tuple[str | None, str]:
         """Change the schema in one transaction; its write lock makes others wait, then see it."""
@@ -333,10 +342,10 @@ class SqliteStore(Store):
             connection.close()
 
     def _may_wait(self, started_s: float) -> bool:
-        patience_s = self._lock_patience_s
-        if self._closed:
-            patience_s = min(patience_s, CLOSING_PATIENCE_S)
-        return time.monotonic() - started_s < patience_s
+        now_s = time.monotonic()
+        if self._closed and now_s - self._closed_s > CLOSING_PATIENCE_S:
+            return False
+        return now_s - started_s < self._lock_patience_s
 
     def _translated(self, error: BaseException) -> BaseException:
         """Give the driver's error as ours; others as they are."""
