@@ -10,6 +10,7 @@ from vedette.domain.scenario import HolderFound, Scenario, decide
 from vedette.store.base import Transaction
 from vedette.store.statements import leases, quarantine, rounds, scenarios
 from vedette.store.statements.leases import RunnerRow
+from vedette.store.statements.scenarios import Change
 from vedette.store.statements.watching import Life
 
 
@@ -60,11 +61,11 @@ def grant_waiting(transaction: Transaction, limit: int, *, dead: Collection[Life
     ordinary = [one for one in runners if one.only is None]
     given = spread([one for one in by_source if one not in apart], ordinary)
     given |= {one.only: one for one in runners if one.only in apart and one.only in by_source}
-    granted = 0
+    changes = []
     for source_id, runner in given.items():
         token = leases.grant(transaction, source_id, runner.id, runner.incarnation)
-        for before in by_source[source_id]:
-            after = decide(before, HolderFound())
-            scenarios.save_change(transaction, before, after, token=token)
-            granted += 1
-    return granted
+        changes += [
+            Change(before, decide(before, HolderFound()), token) for before in by_source[source_id]
+        ]
+    scenarios.save_changes(transaction, changes)
+    return len(changes)

@@ -180,6 +180,7 @@ class Orchestrator:
             return done
         self._watchdog.distrust()
         self._pause()
+        self._wake.set()  # What could not be done now is done as soon as it can be.
         return 0
 
     def _pause(self) -> None:

@@ -21,12 +21,14 @@ from vedette.domain.scenario import (
 )
 from vedette.store.base import Transaction
 from vedette.store.statements import leases, rounds, scenarios
+from vedette.store.statements.scenarios import Change
 
 
 def decide_commands(transaction: Transaction, limit: int) -> int:
     """Carry out the oldest commands in the order they were accepted; give how many."""
     waiting = scenarios.waiting_commands(transaction, limit)
     now = scenarios.scenarios_of(transaction, {one.scenario_id for one in waiting})
+    changes = []
     for command in waiting:
         before = now[command.scenario_id]
         asked: Happening = StartAsked() if command.kind == scenarios.START else StopAsked()
@@ -34,8 +36,9 @@ def decide_commands(transaction: Transaction, limit: int) -> int:
             after = decide(before, asked)
         except TransitionRefused:
             continue  # A start of what runs: what it asks for already is.
-        scenarios.save_change(transaction, before, after)
+        changes.append(Change(before, after))
         now[command.scenario_id] = after
+    scenarios.save_changes(transaction, changes)
     if waiting:
         scenarios.drop_commands(transaction, [one.id for one in waiting])
     return len(waiting)
@@ -44,23 +47,26 @@ def decide_commands(transaction: Transaction, limit: int) -> int:
 def use_holders(transaction: Transaction, limit: int) -> int:
     """Start scenarios on sources that a live runner holds already; give how many."""
     found = rounds.starting_held(transaction, limit)
-    for one in found:
-        assert one.held is not None
-        after = decide(one.scenario, HolderFound())
-        scenarios.save_change(transaction, one.scenario, after, token=one.held.token)
+    changes = [
+        Change(one.scenario, decide(one.scenario, HolderFound()), one.held.token)
+        for one in found
+        if one.held is not None
+    ]
+    scenarios.save_changes(transaction, changes)
     return len(found)
 
 
 def end_runs(transaction: Transaction, limit: int) -> int:
     """Tell holders to let go, and end what nobody holds; give how many."""
     found = rounds.ending(transaction, limit)
+    changes = []
     for one in found:
+        told = decide(one.scenario, HolderTold())
         if one.held is None:
-            after = decide(decide(one.scenario, HolderTold()), LetGo())
-            scenarios.save_change(transaction, one.scenario, after)
+            changes.append(Change(one.scenario, decide(told, LetGo())))
         else:
-            after = decide(one.scenario, HolderTold())
-            scenarios.save_change(transaction, one.scenario, after, token=one.held.token)
+            changes.append(Change(one.scenario, told, one.held.token))
+    scenarios.save_changes(transaction, changes)
     return len(found)
 
 

@@ -28,6 +28,17 @@ def add(transaction: Transaction, topic: str, key: str, payload: str) -> None:
     )
 
 
+def add_all(transaction: Transaction, topic: str, messages: Sequence[tuple[str, str]]) -> None:
+    """Have messages (key, payload) sent, in this order; see `add`."""
+    transaction.connection.execute(
+        insert(outbox),
+        [
+            {"topic": topic, "key": key, "payload": payload, "at_ms": transaction.wall_ms}
+            for key, payload in messages
+        ],
+    )
+
+
 def waiting(transaction: Transaction, limit: int) -> list[OutboxRow]:
     """Give the messages that wait, oldest first."""
     rows = transaction.connection.execute(

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, update
 
 from vedette.domain.errors import NotFound
 from vedette.domain.ids import ScenarioId, SourceId, Token
 from vedette.domain.parameters import Parameters
 from vedette.domain.scenario import Scenario, ScenarioState, StatusReason, Wanted, road
 from vedette.store.base import Transaction
-from vedette.store.schema import commands, runs, scenarios, sources, transitions
+from vedette.store.schema import checkpoints, commands, runs, scenarios, sources, transitions
 from vedette.store.statements import outbox
 from vedette.store.statements.json_text import parameters_from, parameters_text
 
@@ -51,6 +52,15 @@ class Command:
     id: int
     scenario_id: ScenarioId
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A decision: a scenario before and after, and the token of the lease it was made under."""
+
+    before: Scenario
+    after: Scenario
+    token: Token = NO_TOKEN
 
 
 def add_source(transaction: Transaction, source_id: SourceId, *, name: str, address: str) -> None:
@@ -183,59 +193,93 @@ def save_change(
     transaction: Transaction, before: Scenario, after: Scenario, *, token: Token = NO_TOKEN
 ) -> None:
     """Write a decision down: the row, its history, and the run's beginning or end."""
-    if after == before:
+    save_changes(transaction, [Change(before, after, token)])
+
+
+def save_changes(transaction: Transaction, changes: Sequence[Change]) -> None:
+    """Write decisions down as `save_change` does, many at once; those of one scenario in order."""
+    changes = [one for one in changes if one.after != one.before]
+    if not changes:
         return
     run = transaction.connection.execute
-    run(
-        update(scenarios)
-        .where(scenarios.c.id == after.id)
-        .values(**_life(after), version=scenarios.c.version + 1, updated_at_ms=transaction.wall_ms)
-    )
-    _save_road(transaction, before, after, token)
-    ended = before.state is not ScenarioState.INACTIVE and (
-        after.state is ScenarioState.INACTIVE or after.run != before.run
-    )
+    newest = {one.after.id: one.after for one in changes}
+    at_ms = {"at_ms": transaction.wall_ms}
+    run(_CHANGE, [{"of": one.id, **at_ms, **_life(one)} for one in newest.values()])
+    arrows = [arrow for one in changes for arrow in _arrows(one, transaction.wall_ms)]
+    if arrows:
+        values = [{key: arrow[key] for key in arrow if key != "detail"} for arrow in arrows]
+        ids = run(_TELL, values).scalars()
+        notices = [{"id": number, **arrow} for number, arrow in zip(ids, arrows, strict=True)]
+        outbox.add_all(
+            transaction, NOTICES, [(one["scenario_id"], json.dumps(one)) for one in notices]
+        )
+    begun = [one.after for one in changes if one.after.run != one.before.run]
+    if begun:
+        run(_BEGIN_RUN, [{"of": one.id, "number": one.run, **at_ms} for one in begun])
+    ended = [one.before for one in changes if _ends_run(one)]
     if ended:
-        reason = before.status_reason
-        run(
-            update(runs)
-            .where(runs.c.scenario_id == after.id, runs.c.run == before.run)
-            .values(ended_at_ms=transaction.wall_ms, reason=reason)
-        )
-    if after.run != before.run:
-        parameters = select(scenarios.c.parameters).where(scenarios.c.id == after.id)
-        run(
-            insert(runs).values(
-                scenario_id=after.id,
-                run=after.run,
-                parameters=parameters.scalar_subquery(),
-                started_at_ms=transaction.wall_ms,
-            )
-        )
+        run(_END_RUN, [
+            {"of": one.id, "number": one.run, "why": str(one.status_reason), **at_ms}
+            for one in ended
+        ])  # fmt: skip
+        # The memory of a run that is over is of no use to anybody.
+        run(_FORGET, [{"of": one.id, "number": one.run} for one in ended])
 
 
-def _save_road(
-    transaction: Transaction, before: Scenario, after: Scenario, token: Token
-) -> None:
-    """Write every arrow into history and outbox; those before the last keep their cause."""
-    state = before.state
-    for step in road(before, after):
-        of = after if step is after.state else before
-        arrow = {
+_CHANGE = (
+    update(scenarios)
+    .where(scenarios.c.id == bindparam("of"))
+    .values(
+        **{key: bindparam(key) for key in
+           ("state", "wanted", "status_reason", "detail", "start_again", "run")},
+        version=scenarios.c.version + 1,
+        updated_at_ms=bindparam("at_ms"),
+    )
+)  # fmt: skip
+_TELL = insert(transitions).returning(transitions.c.id, sort_by_parameter_order=True)
+_BEGIN_RUN = insert(runs).values(
+    scenario_id=bindparam("of"),
+    run=bindparam("number"),
+    parameters=select(scenarios.c.parameters)
+    .where(scenarios.c.id == bindparam("of"))
+    .scalar_subquery(),
+    started_at_ms=bindparam("at_ms"),
+)
+_END_RUN = (
+    update(runs)
+    .where(runs.c.scenario_id == bindparam("of"), runs.c.run == bindparam("number"))
+    .values(ended_at_ms=bindparam("at_ms"), reason=bindparam("why"))
+)
+
+_FORGET = delete(checkpoints).where(
+    checkpoints.c.scenario_id == bindparam("of"), checkpoints.c.run == bindparam("number")
+)
+
+
+def _arrows(change: Change, at_ms: int) -> list[dict[str, Any]]:
+    """Give every arrow of a decision; those before the last keep their cause."""
+    before, after = change.before, change.after
+    steps = (before.state, *road(before, after))
+    return [
+        {
             "scenario_id": of.id,
             "run": of.run,
-            "before": str(state),
-            "after": str(step),
+            "before": str(here),
+            "after": str(there),
             "reason": str(of.status_reason),
-            "token": token,
-            "at_ms": transaction.wall_ms,
+            "token": change.token,
+            "at_ms": at_ms,
+            "detail": of.detail,
         }
-        done = transaction.connection.execute(
-            insert(transitions).values(**arrow).returning(transitions.c.id)
-        )
-        notice = {"id": done.scalar_one(), **arrow, "detail": of.detail}
-        outbox.add(transaction, NOTICES, of.id, json.dumps(notice))
-        state = step
+        for here, there in pairwise(steps)
+        for of in [after if there is after.state else before]
+    ]
+
+
+def _ends_run(change: Change) -> bool:
+    before, after = change.before, change.after
+    was_running = before.state is not ScenarioState.INACTIVE
+    return was_running and (after.state is ScenarioState.INACTIVE or after.run != before.run)
 
 
 def history(transaction: Transaction, scenario_id: ScenarioId, limit: int) -> list[Row[Any]]:
