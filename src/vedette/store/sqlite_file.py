@@ -50,7 +50,7 @@ def make_engine(path: Path) -> Engine:
         connection.isolation_level = None  # We say BEGIN ourselves.
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA cache_size=-16000")  # 16 MB.
+        connection.execute("PRAGMA cache_size=-4000")  # 4 MB a connection.
         connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
 
     return engine

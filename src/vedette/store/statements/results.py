@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from vedette.domain.count import CountBucket
@@ -161,15 +161,6 @@ def load_checkpoint(
         )
     ).first()
     return None if row is None else Checkpoint(row.state, row.parts, row.events)
-
-
-def drop_checkpoint(transaction: Transaction, scenario_id: ScenarioId, run: int) -> None:
-    """Forget the memory of a run that is over."""
-    transaction.connection.execute(
-        delete(checkpoints).where(
-            checkpoints.c.scenario_id == scenario_id, checkpoints.c.run == run
-        )
-    )
 
 
 def parts_of(
