@@ -496,8 +496,12 @@ def test_the_manifest_gives_the_parts_that_touch_a_range(store: Store, token: To
 def test_the_memory_of_a_run_that_is_over_is_forgotten(store: Store, token: Token) -> None:
     _commit(store, _news(0, token, part=_part(0, 9)))
 
-    store.write(lambda it: results.drop_checkpoint(it, ScenarioId("up"), 1))
+    scenario = store.read(lambda it: scenarios.get_scenario(it, "up")).scenario
+    stopping = _happen(store, scenario, StopAsked())
+    kept = _checkpoint(store)
+    _happen(store, stopping, LetGo())
 
+    assert kept is not None
     assert _checkpoint(store) is None
     assert _parts(store) == [(0, 0, 9)]
 

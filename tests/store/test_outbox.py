@@ -26,6 +26,15 @@ def test_messages_wait_in_the_order_of_writing_until_they_are_dropped(store: Sto
     assert [row.key for row in rest] == ["c"]
 
 
+def test_many_messages_written_at_once_wait_in_their_order(store: Store) -> None:
+    said = [(str(number), f'"{number}"') for number in range(50)]
+
+    store.write(lambda it: outbox.add_all(it, "events", said))
+
+    rows = store.read(lambda it: outbox.waiting(it, 99))
+    assert [(row.key, row.payload) for row in rows] == said
+
+
 def test_a_message_of_an_undone_transaction_was_never_there(store: Store) -> None:
     def think_again(it: Transaction) -> None:
         outbox.add(it, "events", "a", "")
