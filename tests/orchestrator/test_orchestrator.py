@@ -20,7 +20,7 @@ from vedette.domain.scenario import StatusReason
 from vedette.orchestrator import steps
 from vedette.orchestrator.service import Orchestrator, OrchestratorOptions
 from vedette.store.base import Transaction
-from vedette.store.statements import leases, scenarios
+from vedette.store.statements import leases, results, scenarios
 
 START, STOP = scenarios.START, scenarios.STOP
 
@@ -138,6 +138,32 @@ def test_sources_go_to_the_runner_of_which_the_smallest_share_is_taken(world: Wo
     held = [holder.runner_id for at in range(10) if (holder := world.holder(f"s{at}"))]
 
     assert (held.count("big"), held.count("small")) == (8, 2)
+
+
+def test_every_run_has_its_beginning_its_end_and_its_cause(world: World) -> None:
+    running(world, "door")
+    world.runners["r1"].commit()
+    world.ask("door", STOP)
+    world.ask("door", START)
+    world.settle()
+    world.runners["r1"].commit()
+
+    def question(transaction: Transaction) -> list[tuple[int, bool, str | None, bool]]:
+        name = world.scenario("door").id
+        rows = [results.run_row(transaction, name, run) for run in (1, 2)]
+        return [
+            (
+                row.run,
+                row.ended_at_ms is None,
+                row.reason,
+                results.load_checkpoint(transaction, name, row.run) is None,
+            )
+            for row in rows
+            if row is not None
+        ]
+
+    # Number, whether it goes on, why it ended, whether its memory is forgotten.
+    assert world.store.read(question) == [(1, False, "stopped", True), (2, True, None, False)]
 
 
 def test_what_finds_no_room_waits_for_it(world: World) -> None:
