@@ -24,7 +24,7 @@ ROOMS = (
 )  # fmt: skip
 HEAVY = (
     "av", "cv2", "numpy", "onnx", "onnxruntime", "pyarrow", "yaml", "rich", "httpx", "websockets",
-    "fastapi", "pydantic", "sqlalchemy", "uvicorn",
+    "fastapi", "sqlalchemy", "uvicorn",
 )  # fmt: skip
 
 
