@@ -349,6 +349,21 @@ def test_after_an_outage_silence_says_nothing_for_one_lease_length(world: World)
     assert world.holder("door") is None
 
 
+def test_after_an_outage_nobody_is_granted_what_a_silent_runner_holds(world: World) -> None:
+    running(world, "door")
+    world.join("r2")
+    held = world.holder("door")
+    world.host.pass_by(60.0)
+    world.runners["r2"].renew()
+    world.add("gate", "door-source")
+    world.ask("gate", START)
+
+    world.orchestrator.watch_once()
+    world.orchestrator.run_once()
+
+    assert (world.holder("gate"), world.state("gate")) == (held, "init_startup")
+
+
 def test_after_an_outage_the_dead_are_replaced_at_once(world: World) -> None:
     running(world, "door")
     world.host.pass_by(60.0)
