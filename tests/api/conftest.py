@@ -54,12 +54,13 @@ class Running:
 
     folder: Path
     options: ApiOptions = field(default_factory=ApiOptions)
+    make_blobs: Callable[[Path], FileBlobs] = FileBlobs
 
     def __enter__(self) -> Self:
         self.store = SqliteStore(self.folder)
         self.store.migrate()
         self.bus = LocalBus(self.folder)
-        self.blobs = FileBlobs(self.folder / "blobs")
+        self.blobs = self.make_blobs(self.folder / "blobs")
         self.seal = load_seal(self.folder)
         self.app = make_app(
             store=self.store,
@@ -240,10 +241,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Give a starter of servers; those started end after the test."""
     started: list[Running] = []
 
-    def start(**options: Any) -> Running:
+    def start(*, make_blobs: Callable[[Path], FileBlobs] = FileBlobs, **options: Any) -> Running:
         folder = tmp_path / f"data-{len(started)}"
         folder.mkdir()
-        started.append(Running(folder, ApiOptions(**options)).__enter__())
+        started.append(Running(folder, ApiOptions(**options), make_blobs).__enter__())
         return started[-1]
 
     yield start

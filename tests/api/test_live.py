@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+
+from vedette.api.news import News, Position, Reader
+from vedette.api.views import ScenarioBrief
 
 from .conftest import Running, until
 
@@ -89,6 +94,29 @@ def test_what_the_bus_loses_comes_within_the_period(serve: Callable[..., Running
         news = heard(connection)
 
     assert frames_of(news) == [0, 1, 2]
+
+
+def test_what_the_present_state_held_is_not_told_again() -> None:
+    """A feed may read before a reader's present state was read, and tell it after."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    brief = ScenarioBrief(
+        scenario_id="s", status="active", state="active", wanted="active", status_reason="running",
+        detail="", run=1, waiting=[], source_name="door", created_at=at, updated_at=at,
+    )  # fmt: skip
+    rows = [{"frame": frame} for frame in range(3, 8)]
+    events = [{"sequence": number} for number in range(4)]
+
+    async def told() -> News | None:
+        reader = Reader()
+        reader.begin(Position(brief, run=1, totals=None, last_frame=5, last_event=1))
+        reader.give(News(brief, None, rows, events, run=1))
+        return await reader.next()
+
+    news = asyncio.run(told())
+
+    assert news is not None
+    assert [row["frame"] for row in news.rows] == [6, 7]
+    assert [event["sequence"] for event in news.events] == [2, 3]
 
 
 def test_a_change_of_state_is_told(serve: Callable[..., Running]) -> None:
@@ -196,6 +224,19 @@ def frame_payload(stream: Any) -> bytes:
         payload = bytes(stream.read(size))
         if kind & 0xF == 1:
             return payload
+
+
+def test_who_takes_nothing_for_too_long_is_let_go(serve: Callable[..., Running]) -> None:
+    server = serve(live_period_s=0.05, live_patience_s=0.3)
+    scenario_id = server.start()
+    lease = server.run(scenario_id)
+
+    with sluggish(server, scenario_id):
+        assert "vedette_live_readers 1" in server.client.get("/metrics").text
+        deadline = time.monotonic() + 20
+        while "vedette_live_readers 0" not in server.client.get("/metrics").text:
+            assert time.monotonic() < deadline
+            lease.commit(1000)
 
 
 def test_there_are_at_most_so_many_readers(serve: Callable[..., Running]) -> None:

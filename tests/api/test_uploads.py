@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import threading
+import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from vedette.blobs.files import FileBlobs
 from vedette.store.schema import scenarios, sources
 
 from .conftest import Running, until
@@ -89,6 +94,44 @@ def test_a_large_video_is_never_whole_in_memory(server: Running) -> None:
     assert answer.status_code == 202
     assert list(stored(server).values()) == [count << 20]
     assert peak_bytes < 24 << 20  # The video is 96 MiB; client and server share this process.
+
+
+class SlowDisk(FileBlobs):
+    """A disk that takes nothing until it is let."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.let = threading.Event()
+
+    def put(self, key: str, content: bytes | Iterable[bytes]) -> int:
+        assert self.let.wait(20)
+        return super().put(key, content)
+
+
+def test_who_sends_faster_than_the_disk_writes_is_made_to_wait(
+    serve: Callable[..., Running],
+) -> None:
+    server = serve(make_blobs=SlowDisk)
+    disk = server.blobs
+    assert isinstance(disk, SlowDisk)
+    sent: list[float] = []
+
+    def pieces() -> Iterator[bytes]:
+        yield part("video", b"", file="a.mp4")[:-2]
+        for _ in range(64):
+            sent.append(time.monotonic())
+            yield b"x" * (1 << 20)
+        yield b"\r\n" + form()
+
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(send, server, pieces())
+        until(lambda: bool(sent) and time.monotonic() - sent[-1] > 0.5)
+        held_back = len(sent)
+        disk.let.set()
+
+        assert answer.result(20).status_code == 202
+    assert held_back < 24  # Of 64; what the kernel's buffers hold is no memory of ours.
+    assert list(stored(server).values()) == [64 << 20]
 
 
 def test_a_cut_off_upload_leaves_nothing(server: Running) -> None:

@@ -16,8 +16,9 @@ from vedette.api import problems
 from vedette.api.counts import count_routes
 from vedette.api.doors import Doors
 from vedette.api.events import event_routes
+from vedette.api.feeds import LiveViews
 from vedette.api.health import health_routes
-from vedette.api.live import LiveViews, live_routes
+from vedette.api.live import live_routes
 from vedette.api.options import ApiOptions
 from vedette.api.parts import Parts
 from vedette.api.predictions import prediction_routes
@@ -33,6 +34,7 @@ from vedette.store.base import Store
 __all__ = ["ApiOptions", "make_app"]
 
 TITLE = "Vedette"
+_NAME_THREADS = 4
 
 
 def make_app(
@@ -54,6 +56,7 @@ def make_app(
         clock=clock,
         options=options,
         threads=ThreadPoolExecutor(options.uploads_max, thread_name_prefix="api-upload"),
+        name_threads=ThreadPoolExecutor(_NAME_THREADS, thread_name_prefix="api-names"),
     )
 
     @asynccontextmanager
@@ -63,6 +66,7 @@ def make_app(
             yield
         finally:
             await live.stop()
+            parts.name_threads.shutdown(wait=False, cancel_futures=True)
             await asyncio.to_thread(parts.threads.shutdown, cancel_futures=True)
 
     app = FastAPI(

@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from vedette.api import problems
-from vedette.api.live import LiveViews
+from vedette.api.feeds import LiveViews
 from vedette.api.parts import Parts
 from vedette.domain.errors import StoreUnavailable
 from vedette.domain.scenario import ScenarioState

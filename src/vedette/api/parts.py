@@ -36,7 +36,8 @@ class Parts:
         seal: For addresses with passwords.
         clock: For the ids of what is made.
         options: See there.
-        threads: For work that blocks and takes long: uploads, downloads.
+        threads: For uploads, which block for as long as they last.
+        name_threads: For asking names, which block for as long as their servers like.
         randomness: Gives that many random bytes, for ids.
     """
 
@@ -47,6 +48,7 @@ class Parts:
     clock: Clock
     options: ApiOptions
     threads: ThreadPoolExecutor
+    name_threads: ThreadPoolExecutor
     randomness: Callable[[int], bytes] = field(default=os.urandom)
 
     def new_id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -60,6 +61,8 @@ _COMMAND_BODY: dict[str, Any] = {
         "content": {JSON: {"schema": {"$ref": "#/components/schemas/CommandAsked"}}},
     },
 }
+# Longer than a name server takes that answers at all.
+_NAME_PATIENCE_S = 10.0
 # Milliseconds of making and id of the last one seen.
 CURSOR_PATTERN = "^[0-9]{1,15}_[0-9a-f-]{1,40}$"
 
@@ -191,7 +194,15 @@ async def _source(
     if asked.source_id is not None:
         return SourceId(asked.source_id)
     assert asked.url is not None
-    return await asyncio.to_thread(source_of_address, asked.url, parts)
+    look = partial(source_of_address, asked.url, parts)
+    try:
+        async with asyncio.timeout(_NAME_PATIENCE_S):
+            return await asyncio.get_running_loop().run_in_executor(parts.name_threads, look)
+    except TimeoutError:
+        raise BadInput(
+            f"the address's host was not found out in {_NAME_PATIENCE_S:g} s; try again, or give "
+            "its number"
+        ) from None
 
 
 async def _kind(request: Request, named: CommandKind | None) -> CommandKind:
