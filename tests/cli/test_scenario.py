@@ -162,6 +162,16 @@ def test_the_list_shows_every_scenario_with_state_and_reason(up: Up) -> None:
     up.cli("scenario", "stop", active)
 
 
+def test_the_list_tells_how_far_each_one_is(up: Up, clip: Path) -> None:
+    scenario_id = started(up, clip, "--detector", "motion")
+    up.wait_until(scenario_id, lambda one: one["state"] == "inactive")
+
+    table = up.cli("scenario", "list").out.splitlines()
+
+    (line,) = [line for line in table if line.startswith(scenario_id)]
+    assert line.split()[1:6] == ["inactive", "completed", "street.mp4", "1", "80"]
+
+
 def test_show_tells_state_health_totals_and_history(up: Up, clip: Path, scene: Path) -> None:
     scenario_id = started(up, clip, "--scene", scene, "--detector", "motion")
     up.wait_until(scenario_id, lambda one: one["state"] == "inactive")

@@ -35,12 +35,19 @@ from vedette.api.asking import (
 from vedette.api.choosing import KEY_HEADER
 from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts
 from vedette.api.uploads import Upload, discard, receive
-from vedette.api.views import Accepted, ScenarioPage, ScenarioView, brief_of, scenario_view
+from vedette.api.views import (
+    Accepted,
+    ScenarioLine,
+    ScenarioPage,
+    ScenarioView,
+    brief_of,
+    scenario_view,
+)
 from vedette.domain.errors import BadInput, UsageError
 from vedette.domain.ids import ScenarioId, SourceId
 from vedette.domain.scenario import ScenarioState
 from vedette.store.base import Transaction
-from vedette.store.statements.overview import commands_of
+from vedette.store.statements.overview import commands_of, frames_of
 from vedette.store.statements.scenarios import list_scenarios
 
 _SCENARIO_BODY: dict[str, Any] = {
@@ -244,8 +251,15 @@ def _page(
         made_at_ms, _, last_id = cursor.partition("_")
         after = (int(made_at_ms), last_id)
     rows = list_scenarios(transaction, after=after, limit=limit, state=state)
-    waiting = commands_of(transaction, [row.scenario.id for row in rows])
-    briefs = [brief_of(row, waiting.get(row.scenario.id, [])) for row in rows]
+    ids = [row.scenario.id for row in rows]
+    waiting, frames = commands_of(transaction, ids), frames_of(transaction, ids)
+    briefs = [
+        ScenarioLine(
+            **brief_of(row, waiting.get(row.scenario.id, [])).model_dump(),
+            frames=frames.get(row.scenario.id, 0),
+        )
+        for row in rows
+    ]
     last = rows[-1] if len(rows) == limit else None
     return ScenarioPage(
         # One whose waiting command takes it out of that state is in it no more.

@@ -116,6 +116,12 @@ class ScenarioBrief(BaseModel):
     updated_at: datetime
 
 
+class ScenarioLine(ScenarioBrief):
+    """A scenario in a list, with how far it is."""
+
+    frames: Annotated[int, Field(description="Looked at in the present or last run.")]
+
+
 class ScenarioView(ScenarioBrief):
     """All that is known of a scenario."""
 
@@ -133,7 +139,7 @@ class ScenarioView(ScenarioBrief):
 class ScenarioPage(BaseModel):
     """A page of a list; `next_cursor` is null at its end."""
 
-    scenarios: list[ScenarioBrief]
+    scenarios: list[ScenarioLine]
     next_cursor: str | None
 
 

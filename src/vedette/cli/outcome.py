@@ -54,13 +54,14 @@ def table_of(scenarios: Iterable[Mapping[str, Any]], now: datetime) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("scenario", "state", "reason", "source", "run", "since"):
-        table.add_column(heading, justify="right" if heading == "run" else "left", no_wrap=True)
+    for heading in ("scenario", "state", "reason", "source", "run", "frames", "since"):
+        numeric = heading in {"run", "frames"}
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     for one in scenarios:
         table.add_row(
             *map(escape, (
                 one["scenario_id"], one["state"], one["status_reason"], one["source_name"],
-                str(one["run"] or _NOTHING), since_text(one["updated_at"], now),
+                str(one["run"] or _NOTHING), str(one["frames"]), since_text(one["updated_at"], now),
             )),
         )  # fmt: skip
     return table

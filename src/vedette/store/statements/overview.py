@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +135,16 @@ def commands_of(transaction: Transaction, ids: Sequence[str]) -> dict[str, list[
     for row in rows:
         waiting.setdefault(row.scenario_id, []).append(row.kind)
     return waiting
+
+
+def frames_of(transaction: Transaction, ids: Sequence[str]) -> dict[str, int]:
+    """Give how many frames the present or last runs of scenarios looked at, where they did."""
+    rows = transaction.connection.execute(
+        select(scenarios.c.id, runs.c.totals)
+        .join(runs, and_(runs.c.scenario_id == scenarios.c.id, runs.c.run == scenarios.c.run))
+        .where(scenarios.c.id.in_(ids), runs.c.totals.is_not(None))
+    )
+    return {row.id: int(json.loads(row.totals)["frames"]["looked_at"]) for row in rows}
 
 
 def scenarios_by_state(transaction: Transaction) -> dict[ScenarioState, int]:
