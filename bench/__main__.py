@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench.clips import KINDS, ClipKind, clip_path
+from bench.core import core_rows
 from bench.model import bench_model, prepared_model
 from bench.report import Row, publish, row_of
 
@@ -29,13 +30,15 @@ HEIGHT, WIDTH = 256, 416
 def main() -> None:
     """Measure everything, or the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", help="road, start; all without a word")
+    parser.add_argument("only", nargs="*", help="road, start, core; all without a word")
     parser.add_argument("--repeats", type=int, default=REPEATS)
     chosen = parser.parse_args()
     if not chosen.only or "road" in chosen.only:
         publish("road", road_rows(chosen.repeats))
     if not chosen.only or "start" in chosen.only:
         publish("start", start_rows(max(chosen.repeats, 5)))
+    if not chosen.only or "core" in chosen.only:
+        publish("core", core_rows(chosen.repeats))
 
 
 def road_rows(repeats: int) -> list[Row]:

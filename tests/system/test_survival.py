@@ -10,6 +10,8 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -196,6 +198,55 @@ def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
         frames = [row["frame"] for row in house.rows(scenario_id)]
         assert frames == list(range(len(frames)))
         assert "given to somebody else" in house.logs()
+
+
+FREEZES_INSIDE = """
+import os, signal, sys, time
+from pathlib import Path
+from vedette.store.sqlite import SqliteStore
+from vedette.store.statements import outbox
+
+def half(transaction):
+    outbox.add(transaction, "half", "0", "never seen")
+    print("inside", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+SqliteStore(Path(sys.argv[1])).write(half)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_process_frozen_with_the_write_lock_holds_others_up_for_a_lease_at_most(
+    clip: Callable[[str], str], tmp_path: Path
+) -> None:
+    with cluster(tmp_path / "data") as house:
+        house.start("orchestrator")
+        house.start("runner", "--name", "one")
+        scenario_id = house.add(clip("b-frames"), Parameters(detector="motion", plan=PLAN))
+        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=20, why="first results")
+
+        with subprocess.Popen(
+            [sys.executable, "-c", FREEZES_INSIDE, str(house.folder)],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as frozen:
+            try:
+                assert frozen.stdout is not None
+                assert frozen.stdout.readline() == "inside\n"
+                started_s = time.monotonic()
+                parts = len(house.tokens(scenario_id))
+                house.wait_for(
+                    lambda: len(house.tokens(scenario_id)) > parts,
+                    deadline_s=LEASE_S + 2,
+                    why="results in spite of a frozen writer",
+                )
+                assert time.monotonic() - started_s < LEASE_S + 1
+                assert frozen.wait(5) == -signal.SIGKILL
+            finally:
+                frozen.kill()
+        assert "killing a stopped process" in house.logs()
+        finish(house, scenario_id)
+        assert set(house.tokens(scenario_id)) == {1}
 
 
 @pytest.mark.timeout(120)

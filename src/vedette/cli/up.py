@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -72,7 +73,7 @@ def up(
         stack.callback(taken.close)
         where = type(where)(where.host, taken.getsockname()[1])
         lock.say(f"pid {os.getpid()}, {where.url}")
-        engines = stack.enter_context(Engines(settings, frozen=_kill_frozen))
+        engines = stack.enter_context(Engines(settings, frozen=_FrozenKiller(settings.lease_s / 2)))
         before, after = engines.store.migrate()
         if before not in {None, after}:
             print(f"the database was brought from schema {before} to {after}", file=sys.stderr)
@@ -117,7 +118,8 @@ def orchestrator(data: Data = None, verbose: Verbose = False) -> None:
     _set_up_logging(verbose)
     settings = _settings(data, None)
     with (
-        _engines(settings) as engines,
+        # Who takes work away from the silent also ends those who hold all others up.
+        _engines(settings, frozen=_FrozenKiller(settings.lease_s / 2)) as engines,
         _stopping() as stop,
         _role("orchestrator", engines.orchestrator(), stop),
         _role("housekeeper", engines.housekeeper(), stop),
@@ -165,10 +167,12 @@ def migrate(data: Data = None) -> None:
 
 
 @contextmanager
-def _engines(settings: Settings) -> Iterator[Engines]:
+def _engines(
+    settings: Settings, *, frozen: Callable[[int], None] | None = None
+) -> Iterator[Engines]:
     from vedette.roles import Engines
 
-    with Engines(settings) as engines:
+    with Engines(settings, frozen=frozen) as engines:
         engines.store.migrate()
         yield engines
 
@@ -303,13 +307,30 @@ def _served(
         thread.join(API_END_S + 1)
 
 
-def _kill_frozen(pid: int) -> None:
-    """End a stopped process that holds the write lock: all others wait for it."""
-    log.error("killing a stopped process that holds the database's write lock pid=%d", pid)
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except OSError as error:
-        log.error("it could not be killed pid=%d: %s", pid, error.strerror)  # noqa: TRY400
+class _FrozenKiller:
+    """Ends a stopped process that holds the write lock for long: all others wait for it.
+
+    Nothing it held is lost: what it had not committed is found again from its checkpoints.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._pid = 0
+        self._since_s = 0.0
+        self._told_s = 0.0
+
+    def __call__(self, pid: int) -> None:
+        now_s = time.monotonic()
+        if pid != self._pid or now_s - self._told_s > self._patience_s:
+            self._pid, self._since_s = pid, now_s
+        self._told_s = now_s
+        if now_s - self._since_s < self._patience_s:
+            return
+        log.error("killing a stopped process that holds the database's write lock pid=%d", pid)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError as error:
+            log.error("it could not be killed pid=%d: %s", pid, error.strerror)  # noqa: TRY400
 
 
 def _settings(data: Path | None, listen: str | None) -> Settings:

@@ -286,6 +286,10 @@ class Runner:
 
     def _drain(self) -> None:
         """End every pipeline after a last commit, and give the leases back at once."""
+        try:
+            self._store.write(self._take_no_more)
+        except StoreUnavailable as error:
+            log.warning("%s", error)
         works = list(self._works.values())
         for work in works:
             work.stop()
@@ -299,6 +303,9 @@ class Runner:
             self._bus.publish([Message(topics.REPORTS)])
         except StoreUnavailable as error:
             log.warning("leases not given back, they run out by themselves: %s", error)
+
+    def _take_no_more(self, transaction: Transaction) -> None:
+        leases.take_no_more(transaction, self.runner_id, self._incarnation)
 
     def _give_back(self, transaction: Transaction) -> None:
         for held in leases.held_by(transaction, self.runner_id):

@@ -119,6 +119,15 @@ def renew(
     return bool(done.rowcount)
 
 
+def take_no_more(transaction: Transaction, runner_id: RunnerId, incarnation: str) -> None:
+    """Have nothing more granted to a runner that is about to end; what it holds it keeps."""
+    transaction.connection.execute(
+        update(runners)
+        .where(runners.c.id == runner_id, runners.c.incarnation == incarnation)
+        .values(capacity=0)
+    )
+
+
 def retire(transaction: Transaction, runner_id: RunnerId, incarnation: str) -> None:
     """Take a runner that ends in order off the list of live ones."""
     transaction.connection.execute(
