@@ -155,6 +155,7 @@ def test_the_list_shows_every_scenario_with_state_and_reason(up: Up) -> None:
     table = up.cli("scenario", "list").out.splitlines()
     found = json.loads(up.cli("scenario", "list", "--json", "--state", "active").out)
 
+    assert table[0].split() == ["scenario", "state", "reason", "source", "run", "frames", "since"]
     (line,) = [line for line in table if line.startswith(resting)]
     assert line.split()[1:5] == ["inactive", "stopped", "street", "1"]
     assert active in [one["scenario_id"] for one in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,13 @@ from vedette.cli.wording import clock_text
 from vedette.domain.scene import Counts, LineCount, ObjectCount, ZoneCount
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from vedette.sources.street import StreetTruth
 
 HISTORY_SHOWN = 12
+NAME_CHARACTERS_SHOWN = 40
 _NOTHING = "-"
+_HEADINGS = ("scenario", "state", "reason", "source", "run", "frames", "since")
+_NUMBERS = frozenset({"run", "frames"})
 
 
 def is_at_rest(scenario: Mapping[str, Any]) -> bool:
@@ -48,23 +49,31 @@ def looked_at(totals: Mapping[str, Any] | None) -> int:
     return 0 if totals is None else int(totals["frames"]["looked_at"])
 
 
-def table_of(scenarios: Iterable[Mapping[str, Any]], now: datetime) -> Table:
-    """Give a line per scenario."""
-    from rich.markup import escape
-    from rich.table import Table
+def table_of(scenarios: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """Give a line per scenario; no id is ever cut, however narrow the terminal."""
+    rows = [_HEADINGS]
+    rows += [
+        (
+            one["scenario_id"], one["state"], str(one["status_reason"]).replace("_", " "),
+            _short(one["source_name"]), str(one["run"] or _NOTHING), str(one["frames"]),
+            since_text(one["updated_at"], now),
+        )
+        for one in scenarios
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(_aligned(row, widths) for row in rows)
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("scenario", "state", "reason", "source", "run", "frames", "since"):
-        numeric = heading in {"run", "frames"}
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
-    for one in scenarios:
-        table.add_row(
-            *map(escape, (
-                one["scenario_id"], one["state"], one["status_reason"], one["source_name"],
-                str(one["run"] or _NOTHING), str(one["frames"]), since_text(one["updated_at"], now),
-            )),
-        )  # fmt: skip
-    return table
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [
+        cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
+        for heading, cell, width in zip(_HEADINGS, row, widths, strict=True)
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_CHARACTERS_SHOWN else f"{name[: NAME_CHARACTERS_SHOWN - 1]}…"
 
 
 def shown(scenario: Mapping[str, Any], now: datetime) -> str:
@@ -201,17 +210,17 @@ def _stream(facts: Mapping[str, Any]) -> str:
 
 
 def _health(health: Mapping[str, Any], now: datetime) -> str:
-    if health["connected"] is None:
-        told = "nothing heard yet"
-    elif health["connected"]:
-        told = "its pictures come"
-    else:
-        told = f"{health['cause']}: {health['message']}"
+    told = []
+    if health["connected"]:
+        told.append("its pictures come")
+    elif health["connected"] is not None:
+        cause = f"{health['cause']}: " if health["cause"] else ""
+        told.append(f"{cause}{health['message']}")
         if health["next_try_s"] is not None:
-            told += f"; next try {health['next_try_s']:.0f} s after that"
+            told.append(f"next try {health['next_try_s']:.0f} s after that")
     if health["last_result_at"] is not None:
-        told += f"; last result {since_text(health['last_result_at'], now)} ago"
-    return told
+        told.append(f"last result {since_text(health['last_result_at'], now)} ago")
+    return "; ".join(told) or "nothing known yet"
 
 
 def _run(run: Mapping[str, Any], now: datetime) -> str:

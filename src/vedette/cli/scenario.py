@@ -143,13 +143,9 @@ def list_scenarios(
     if not found:
         print("there is no scenario yet; start one: vedette scenario start SOURCE")
         return
-    from rich.console import Console
-
     from vedette.cli.outcome import table_of
 
-    # What reads a pipe wants whole lines, however long.
-    width = None if sys.stdout.isatty() else 240
-    Console(width=width, soft_wrap=True).print(table_of(found, datetime.now(UTC)))
+    print(table_of(found, datetime.now(UTC)))
 
 
 @app.command(epilog="Example: vedette scenario show 0199c0de-0000-7000-8000-000000000000")
