@@ -12,6 +12,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
     from vedette.runner.pipeline import Pipeline
     from vedette.sealing import Seal
     from vedette.store.base import Store
+    from vedette.store.sqlite import SqliteStore
     from vedette.store.statements.leases import Assignment
 
 # The address of a source whose bytes lie in blobs begins so.
 BLOB_SCHEME = "blob:"
+FREEZE_LOOK_S = 0.1
 TOKEN_FILE = "api.token"  # noqa: S105  (a file's name)
 
 
@@ -54,7 +57,8 @@ class Engines:
 
         Args:
             settings: Name the data directory, which is made where it is missing.
-            frozen: Told the pid of a stopped process that holds the database's write lock.
+            frozen: Told the pid of a stopped process that holds the database's write lock, several
+                times a second; None: only the log is told, when we ourselves wait for it.
 
         Raises:
             ConfigError: the directory cannot be used, or holds something foreign.
@@ -72,7 +76,12 @@ class Engines:
         except OSError as error:
             raise ConfigError(f"data directory {self.folder}: {error.strerror}") from error
         self.seal: Seal = load_seal(self.folder)
-        self.store: Store = SqliteStore(self.folder, frozen=frozen)
+        store = SqliteStore(self.folder, frozen=frozen)
+        self.store: Store = store
+        self._left = threading.Event()
+        if frozen is not None:
+            watch = partial(self._watch_writer, store, frozen)
+            threading.Thread(target=watch, name="freeze-watch", daemon=True).start()
         self.bus: Bus = LocalBus(self.folder)
         self.blobs: Blobs = FileBlobs(self.folder / "blobs")
 
@@ -80,9 +89,17 @@ class Engines:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._left.set()
         self.bus.close()
         self.store.close()
         self.blobs.close()
+
+    def _watch_writer(self, store: SqliteStore, frozen: Callable[[int], None]) -> None:
+        """See a stopped writer also while we ourselves have nothing to write."""
+        while not self._left.wait(FREEZE_LOOK_S):
+            pid = store.frozen_writer()
+            if pid is not None:
+                frozen(pid)
 
     def orchestrator(self) -> Orchestrator:
         """Make the role that decides."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -184,7 +185,7 @@ class Lease:
             counts=counts,
             covered=covered,
             checkpoint=b"memory",
-            totals=f'{{"frames": {self.frame + frames}}}',
+            totals=json.dumps(totals_of(self.frame + frames)),
             facts=facts,
         )
         self.server.store.write(lambda transaction: results.commit(transaction, news))
@@ -213,6 +214,10 @@ def prediction(lease: Lease, frame: int) -> dict[str, Any]:
         "objects": [{"label": "person", "confidence": 0.5, "x1": 1.0, "y1": 2.0, "x2": 3.0,
                      "y2": 4.0, "track_id": 1, "zones": ["door"]}],
     }  # fmt: skip
+
+
+def totals_of(frames: int) -> dict[str, Any]:
+    return {"frames": {"read": frames, "looked_at": frames, "skipped": {}}, "media_s": frames / 10}
 
 
 def an_event(sequence: int) -> Event:

@@ -187,7 +187,11 @@ def test_a_store_that_is_away_is_said_and_nothing_is_half_done(server: Running) 
 
     answer = server.client.post("/scenario/", json={"url": "synthetic://street"})
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "STORE_UNAVAILABLE")
+    ready = server.client.get("/readyz")
+
+    for one in (answer, ready):
+        assert (one.status_code, one.json()["code"]) == (503, "STORE_UNAVAILABLE")
+        assert one.headers["retry-after"] == "1"
     assert server.client.get("/healthz").status_code == 200
 
 

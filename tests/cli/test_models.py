@@ -68,7 +68,7 @@ def test_add_answers_a_program_with_one_object(cache: Path, model: Path) -> None
         (["add", "{folder}/shop.onnx", "--name", "a/b"], 2, "--name a/b"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(  # noqa: PLR0917
+def test_mistakes_are_told_in_one_sentence(
     cache: Path, model: Path, tmp_path: Path, words: list[str], code: int, sentence: str
 ) -> None:
     write_no_onnx(tmp_path / "letter.onnx")

@@ -181,7 +181,7 @@ def test_a_download_cut_off_leaves_nothing_and_can_be_repeated(
 
 
 @pytest.mark.parametrize("change", ["one byte", "more", "a page"])
-def test_another_file_than_the_pinned_one_is_not_installed(  # noqa: PLR0917
+def test_another_file_than_the_pinned_one_is_not_installed(
     model, shelf, content, serve, tmp_path, change: str
 ) -> None:
     body = {

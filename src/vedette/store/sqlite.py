@@ -154,6 +154,10 @@ class SqliteStore(Store):
         is_dead = self._holders.is_dead
         return {runner for runner, incarnation in runners if is_dead(runner, incarnation)}
 
+    def frozen_writer(self) -> int | None:
+        """Give the pid of a stopped process that holds the write lock; None where none does."""
+        return self._mark.frozen_pid()
+
     def close(self) -> None:
         assert threading.current_thread() is not self._writer, "a transaction closes no store"
         with self._changed:
