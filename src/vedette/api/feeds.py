@@ -201,7 +201,10 @@ class _Feed:
         same_run = present.run == told.run
         frame = told.last_frame if same_run else -1
         sequence = told.last_event if same_run else -1
-        rows = await self._views.rows(self._scenario_id, present, frame)
+        try:
+            rows = await self._views.rows(self._scenario_id, present, frame)
+        except NotFound:
+            rows = []  # Retention was quicker than we.
         news = News(present.scenario, present.totals, rows, run=present.run)
         if present.last_event > sequence:
             # Older ones than these no reader has room for.

@@ -13,7 +13,7 @@ from vedette.api.accepting import BLOB_SCHEME, foreseen
 from vedette.api.parts import moment, moment_or_none
 from vedette.domain.errors import ConfigError
 from vedette.domain.parameters import Parameters
-from vedette.domain.scenario import Scenario
+from vedette.domain.scenario import Scenario, ScenarioState
 from vedette.sealing import Seal
 from vedette.sources.address import HIDDEN, without_credentials
 from vedette.store.base import Transaction
@@ -230,8 +230,9 @@ def _parameters(parameters: Parameters) -> ParametersView:
 def _health(transaction: Transaction, scenario: Scenario, run: Row[Any] | None) -> HealthView:
     said = (None if run is None else _object(run.health)) or {}
     newest = newest_part(transaction, scenario.id, scenario.run)
+    at_rest = scenario.state is ScenarioState.INACTIVE  # What was said last is long past.
     return HealthView(
-        connected=said.get("connected"),
+        connected=None if at_rest else said.get("connected"),
         cause=said.get("cause"),
         message=said.get("message", ""),
         attempts=said.get("attempts"),
