@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import re
 import threading
 from collections import deque
@@ -28,6 +29,8 @@ from vedette.api.problems import CutOff, Unreadable
 from vedette.domain.errors import BadInput, BlobsUnavailable, TooLarge, VedetteError
 
 VIDEO_FIELD = "video"
+# The caller is told what is wrong with a form; a line for each would let anybody fill our log.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 # What one piece for the disk holds, and how many may wait for it: 4 MiB per upload.
 _PIECE_BYTES = 1 << 20
 _PIECES_MAX = 4
