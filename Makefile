@@ -9,7 +9,7 @@ COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes
 	--no-annotate --override requirements/overrides.txt pyproject.toml
 STREET := synthetic://street?people=6&vehicles=3&seed=1
 
-.PHONY: help dev run demo test check format bench bench-accuracy lock clean
+.PHONY: help dev run demo test soak check format bench bench-accuracy lock clean
 
 help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ demo: .venv/run.done ## Analyse the built-in street to a video with everything d
 test: dev ## Set up what tests need, then run them all
 	@scripts/get-parts
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+soak: dev ## The proofs in their long form: hundreds of kills, starts and losses (an hour or more)
+	@SOAK=1 $(BIN)/python -m pytest tests/system $(ARGS)
 
 check: dev ## Style, types, floors
 	$(BIN)/ruff format --check .
