@@ -319,6 +319,24 @@ def test_an_upload_is_never_whole_in_memory(up: Up, tmp_path: Path) -> None:
     assert int(most) < 120_000
 
 
+def test_an_upload_that_is_too_large_or_empty_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    clips = {"far": 50_000_000, "just": 1_500_000, "empty": 0}
+    with running_up(tmp_path / "data", VEDETTE_UPLOAD_BYTES_MAX="1000000") as up:
+        told = {}
+        for name, size_bytes in clips.items():
+            path = tmp_path / f"{name}.mp4"
+            with path.open("wb") as file:
+                file.truncate(size_bytes)
+            told[name] = up.cli("scenario", "start", path)
+        kept = [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+
+    assert {name: one.code for name, one in told.items()} == dict.fromkeys(clips, 2)
+    assert "bytes" in told["far"].sentence()
+    assert "larger than 1000000 bytes" in told["just"].sentence()
+    assert "empty" in told["empty"].sentence()
+    assert kept == []
+
+
 def test_a_password_is_shown_nowhere(up: Up) -> None:
     address = "rtsp://ann:geheim@127.0.0.1:9/main"
     scenario_id = started(up, address)
