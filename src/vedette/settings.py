@@ -56,6 +56,12 @@ class Settings:
         default="127.0.0.1:8470",
         metadata={"why": "Where the API listens, HOST:PORT."},
     )
+    source_folders: str = field(
+        default="",
+        metadata={
+            "why": "Folders (parted by `:`) whose video files and models API callers may name."
+        },
+    )
     lease_s: float = _limits(
         3.0,
         0.3,
