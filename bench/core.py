@@ -6,6 +6,7 @@ python -m bench core [--repeats N]     N × 10 kills and N × 3 freezes
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import statistics
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ def core_rows(repeats: int) -> list[Row]:
         *failover_rows(KILLS_PER_REPEAT * repeats, FREEZES_PER_REPEAT * repeats),
         *command_rows(repeats),
         *durable_rows(repeats),
+        *rest_rows(),
         *up_rows(repeats),
     ]
 
@@ -323,6 +326,53 @@ def spent_s(pid: int) -> float:
     """Give the CPU seconds of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rest_rows(seconds: float = 10.0) -> list[Row]:
+    """What scenarios at rest cost: CPU, memory and writes of an orchestrator and a runner."""
+    from system.cluster import cluster
+
+    rows = []
+    written = {}
+    for count in (100, 10_000):
+        with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as house:
+            for at in range(0, count, 1000):
+                house.store.write(partial(register, range(at, min(at + 1000, count))))
+            processes = [house.start("orchestrator"), house.start("runner", "--name", "one")]
+            time.sleep(3)
+            before = [(spent_s(one.pid), written_bytes(one.pid)) for one in processes]
+            time.sleep(seconds)
+            after = [(spent_s(one.pid), written_bytes(one.pid)) for one in processes]
+            cpu_s = sum(late[0] - early[0] for early, late in zip(before, after, strict=True))
+            written[count] = sum(
+                late[1] - early[1] for early, late in zip(before, after, strict=True)
+            )
+            name = f"{count:,} scenarios at rest"
+            rows += [
+                row_of(f"{name}: CPU of orchestrator and runner", [cpu_s / seconds], "cores"),
+                row_of(f"{name}: bytes written", [written[count] / seconds], "B/s"),
+            ]
+    exponent = math.log(max(written[10_000], 1) / max(written[100], 1)) / math.log(100)
+    rows.append(row_of("writes at rest: exponent in scenarios", [exponent], "", "<= 0.3"))
+    return rows
+
+
+def register(numbers: range, transaction: Any) -> None:
+    """Register scenarios that nobody started."""
+    from vedette.domain.parameters import Parameters
+    from vedette.domain.scenario import Scenario
+    from vedette.store.statements import scenarios
+
+    for number in numbers:
+        scenario_id, source_id = scenario_of(number)
+        scenarios.add_source(transaction, source_id, name="clip", address="synthetic://street")
+        scenarios.add_scenario(transaction, Scenario(scenario_id, source_id), Parameters())
+
+
+def written_bytes(pid: int) -> int:
+    """Give the bytes that a process has had written so far."""
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["write_bytes"])
 
 
 def up_rows(repeats: int) -> list[Row]:

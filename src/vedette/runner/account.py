@@ -22,6 +22,9 @@ from vedette.runner.pipeline import Pipeline
 from vedette.store.statements.leases import Assignment
 from vedette.store.statements.results import Checkpoint, Commit, FreshPart
 
+# A model with so many labels has each of them in every bucket, seen or not.
+LABELS_FEW = 8
+
 Pack = Callable[[list[Mapping[str, Any]]], bytes]
 
 
@@ -73,8 +76,14 @@ class Account:
         detector = bytes(state["detector_name"]).decode()
         return Saved(checkpoint.part_of(state, "pipeline"), detector)
 
-    def opened(self, facts: StreamFacts, detector: str) -> None:
-        """Take up what the stream turned out to be; called anew after every reconnect."""
+    def opened(self, facts: StreamFacts, detector: str, labels: tuple[str, ...]) -> None:
+        """Take up what the stream turned out to be; called anew after every reconnect.
+
+        Args:
+            facts: The stream.
+            detector: Name of the model in use.
+            labels: What that can find.
+        """
         self._detector = detector
         self._live = facts.live
         self._facts = json.dumps(
@@ -101,7 +110,8 @@ class Account:
             gap_max_s=self._gap_max_s,
             live=facts.live,
             spacing_s=spacing_s,
-            labels=parameters.classes or (),
+            # These read 0 from the first look on; of many, only those that were seen have a row.
+            labels=parameters.classes or (labels if len(labels) <= LABELS_FEW else ()),
         )
         if facts.live:
             self._covered = Covered(gap_max_s=self._gap_max_s, spacing_s=spacing_s)

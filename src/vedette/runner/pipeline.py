@@ -182,6 +182,11 @@ class Pipeline:
         self._stop.set()
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What its detector can find."""
+        return self._detector.labels
+
+    @property
     def live(self) -> bool:
         """True where pictures do not wait for us; surely known once it is open."""
         return self._source.live

@@ -226,7 +226,7 @@ class Work:
         self._connected_mono_s = self._clock.monotonic_s()
         try:
             facts = pipeline.open(state)
-            self._account.opened(facts, model)
+            self._account.opened(facts, model, pipeline.labels)
             self._tell_health(Health(connected=True))
             self._connected_mono_s = self._clock.monotonic_s()
             pipeline.run()
