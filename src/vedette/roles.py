@@ -72,12 +72,13 @@ class Engines:
         self.folder = settings.data_dir
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # First: it refuses a folder that is somebody else's.
+            store = SqliteStore(self.folder, frozen=frozen)
             (self.folder / "blobs").mkdir(exist_ok=True)
         except OSError as error:
             raise ConfigError(f"data directory {self.folder}: {error.strerror}") from error
-        self.seal: Seal = load_seal(self.folder)
-        store = SqliteStore(self.folder, frozen=frozen)
         self.store: Store = store
+        self.seal: Seal = load_seal(self.folder)
         self._left = threading.Event()
         if frozen is not None:
             watch = partial(self._watch_writer, store, frozen)
