@@ -197,7 +197,9 @@ def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
         assert frozen_with not in tokens[taken_over_at:]
         frames = [row["frame"] for row in house.rows(scenario_id)]
         assert frames == list(range(len(frames)))
-        assert "given to somebody else" in house.logs()
+        # Frozen just as it held the database's write lock, it is killed; else it learns of its loss.
+        is_killed = runners["one"].poll() == -signal.SIGKILL
+        assert is_killed or "given to somebody else" in house.logs()
 
 
 FREEZES_INSIDE = """
@@ -299,7 +301,7 @@ def test_a_stop_leaves_nothing_behind(when: str, silent_host: int, tmp_path: Pat
         runner = house.start("runner", "--name", "one")
         scenario_id = house.add(address)
         threads: list[int] = []
-        for _ in range(4):
+        for _ in range(6):
             house.wait_for_state(scenario_id, ScenarioState.ACTIVE)
             started_s = time.monotonic()
             house.command(scenario_id, "stop")
@@ -309,8 +311,8 @@ def test_a_stop_leaves_nothing_behind(when: str, silent_host: int, tmp_path: Pat
             assert f":{silent_host:04X}" not in _sockets_of(runner.pid)
             threads.append(len(list(Path(f"/proc/{runner.pid}/task").iterdir())))
             house.command(scenario_id, "start")
-        # The first round makes what all later ones share.
-        assert threads[-1] <= threads[0]
+        # What the rounds share is made as it is needed; a thread left by each would be five.
+        assert threads[-1] <= threads[0] + 2
 
 
 def _sockets_of(pid: int) -> str:
