@@ -193,9 +193,7 @@ class Engines:
                 # Under which names others reach us is theirs to know; the token tells them apart.
                 hosts=() if token is None else ("*",),
                 folders=tuple(
-                    Path(one).expanduser()
-                    for one in self.settings.source_folders.split(":")
-                    if one
+                    Path(one).expanduser() for one in self.settings.source_folders.split(":") if one
                 ),
                 upload_bytes_max=self.settings.upload_bytes_max,
             ),

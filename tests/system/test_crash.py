@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def test_a_native_crash_costs_other_sources_one_failover_at_most(tmp_path: Path)
     (library / "sitecustomize.py").write_text(CRASHING_LIBRARY)
     make_street_clip(tmp_path / "good.mp4", seed=1, seconds=5, width=320, height=180)
     shutil.copy(tmp_path / "good.mp4", tmp_path / "crash.mp4")
-    with cluster(tmp_path / "data", PYTHONPATH=str(library)) as house:
+    paths = os.pathsep.join([str(library), os.environ.get("PYTHONPATH", "")])
+    with cluster(tmp_path / "data", PYTHONPATH=paths) as house:
         house.start("orchestrator")
         first = house.start("runner", "--name", "a-first")
         others = [house.add(LONG, Parameters(detector="motion", fps=1)) for _ in range(2)]

@@ -197,7 +197,7 @@ def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
         assert frozen_with not in tokens[taken_over_at:]
         frames = [row["frame"] for row in house.rows(scenario_id)]
         assert frames == list(range(len(frames)))
-        # Frozen just as it held the database's write lock, it is killed; else it learns of its loss.
+        # Frozen as it held the write lock, it was killed; else it learnt that its work is lost.
         is_killed = runners["one"].poll() == -signal.SIGKILL
         assert is_killed or "given to somebody else" in house.logs()
 

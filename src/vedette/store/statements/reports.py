@@ -59,7 +59,5 @@ def report_health(
     require_token(transaction, source_id, token)
     text = json.dumps(health.as_json(at_ms=transaction.wall_ms))
     transaction.connection.execute(
-        update(runs)
-        .where(runs.c.scenario_id == scenario_id, runs.c.run == run)
-        .values(health=text)
+        update(runs).where(runs.c.scenario_id == scenario_id, runs.c.run == run).values(health=text)
     )

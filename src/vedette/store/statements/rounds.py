@@ -126,9 +126,7 @@ def _unheld_query(transaction: Transaction) -> Select[Any]:
 
 def _on_sources(transaction: Transaction, query: Select[Any], limit: int) -> list[OnSource]:
     ordered = query.order_by(scenarios.c.updated_at_ms, scenarios.c.id).limit(limit)
-    return [
-        OnSource(_scenario(row), _held(row)) for row in transaction.connection.execute(ordered)
-    ]
+    return [OnSource(_scenario(row), _held(row)) for row in transaction.connection.execute(ordered)]
 
 
 def _held(row: Row[Any]) -> Held | None:
