@@ -212,6 +212,7 @@ def half(transaction):
     outbox.add(transaction, "half", "0", "never seen")
     print("inside", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)  # Another thread may be the one that is stopped first.
 
 SqliteStore(Path(sys.argv[1])).write(half)
 """
