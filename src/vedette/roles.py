@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from vedette.store.sqlite import SqliteStore
     from vedette.store.statements.leases import Assignment
 
-# The address of a source whose bytes lie in blobs begins so.
-BLOB_SCHEME = "blob:"
 FREEZE_LOOK_S = 0.1
 TOKEN_FILE = "api.token"  # noqa: S105  (a file's name)
 
@@ -242,6 +240,8 @@ class _PipelineMaker:
         return analysis.pipeline, analysis.detector
 
     def _address(self, written: str) -> str:
+        from vedette.store.statements.uploads import BLOB_SCHEME
+
         address = self._engines.seal.open(written)
         if not address.startswith(BLOB_SCHEME):
             return address

@@ -40,6 +40,7 @@ from vedette.store.base import Store, Transaction
 from vedette.store.sqlite import SqliteStore
 from vedette.store.statements import leases, quarantine, results, scenarios
 from vedette.store.statements.leases import Assignment, Held
+from vedette.store.statements.overview import source_exists
 from vedette.store.statements.reports import report
 
 LEASE_S = 3.0
@@ -271,7 +272,7 @@ class World:
         scenario = Scenario(ScenarioId(name), SourceId(source or f"{name}-source"))
 
         def work(transaction: Transaction) -> None:
-            if scenarios.source_by_address(transaction, scenario.source_id) is None:
+            if not source_exists(transaction, scenario.source_id):
                 scenarios.add_source(
                     transaction,
                     scenario.source_id,

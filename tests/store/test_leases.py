@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from lease_probes import lapsed, may_be_granted
 from vedette.domain.count import CountBucket, CountKind
 from vedette.domain.errors import Conflict, StaleToken
 from vedette.domain.event import Event, EventType
@@ -124,13 +125,13 @@ def test_a_source_is_taken_from_the_holder_that_was_meant_alone(store: Store) ->
 def test_a_lease_holds_while_its_runner_renews(store: Store) -> None:
     store.write(lambda it: _register(it, R, lease_ms=0))
     _grant(store)
-    before = store.read(leases.lapsed)
+    before = store.read(lapsed)
 
     renewed = store.write(lambda it: leases.renew(it, R, "one", lease_ms=LEASE_MS))
 
     assert [one.source_id for one in before] == [S]
     assert renewed
-    assert store.read(leases.lapsed) == []
+    assert store.read(lapsed) == []
 
 
 def test_one_renewal_keeps_every_source_of_the_runner(store: Store) -> None:
@@ -140,7 +141,7 @@ def test_one_renewal_keeps_every_source_of_the_runner(store: Store) -> None:
 
     store.write(lambda it: leases.renew(it, R, "one", lease_ms=LEASE_MS))
 
-    assert store.read(leases.lapsed) == []
+    assert store.read(lapsed) == []
 
 
 def test_a_lapsed_lease_says_who_held_what(store: Store) -> None:
@@ -148,7 +149,7 @@ def test_a_lapsed_lease_says_who_held_what(store: Store) -> None:
     _grant(store, T, Q)
     store.write(lambda it: leases.renew(it, R, "one", lease_ms=0))
 
-    assert store.read(leases.lapsed) == [leases.Held(S, token, R, "one")]
+    assert store.read(lapsed) == [leases.Held(S, token, R, "one")]
 
 
 def test_a_lapsed_holder_may_still_write_until_its_source_is_given_away(store: Store) -> None:
@@ -166,7 +167,7 @@ def test_a_new_life_of_a_runner_holds_nothing_of_the_old(store: Store) -> None:
 
     store.write(lambda it: _register(it, R, "two"))
 
-    assert [one.source_id for one in store.read(leases.lapsed)] == [S]
+    assert [one.source_id for one in store.read(lapsed)] == [S]
     assert [row.load for row in store.read(leases.live_runners) if row.id == R] == [0]
     assert store.read(lambda it: leases.assignments(it, R, "two")) == []
 
@@ -273,12 +274,12 @@ def test_deaths_are_counted_from_a_moment_on(store: Store) -> None:
 
 
 def test_a_source_in_quarantine_waits_before_it_is_granted(store: Store) -> None:
-    before = store.read(lambda it: leases.may_be_granted(it, S))
+    before = store.read(lambda it: may_be_granted(it, S))
     store.write(lambda it: leases.set_quarantine(it, S, times=1, wait_ms=LEASE_MS))
-    waits = store.read(lambda it: leases.may_be_granted(it, S))
+    waits = store.read(lambda it: may_be_granted(it, S))
     store.write(lambda it: leases.set_quarantine(it, S, times=1, wait_ms=0))
 
-    after = store.read(lambda it: leases.may_be_granted(it, S))
+    after = store.read(lambda it: may_be_granted(it, S))
 
     assert (before, waits, after) == (True, False, True)
 

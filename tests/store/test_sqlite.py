@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from lease_probes import lapsed, may_be_granted
 from vedette.domain.errors import SchemaMismatch, StoreUnavailable
 from vedette.domain.ids import RunnerId, SourceId, TaskId
 from vedette.store import migrating, schema, sqlite, sqlite_file
@@ -401,8 +402,8 @@ def test_another_boot_voids_every_lease(tmp_path: Path) -> None:
 
     assert [one.id for one in same_boot] == ["r"]
     assert store.read(leases.live_runners) == []
-    assert [one.source_id for one in store.read(leases.lapsed)] == ["s"]
-    assert store.read(lambda it: leases.may_be_granted(it, SourceId("s")))
+    assert [one.source_id for one in store.read(lapsed)] == ["s"]
+    assert store.read(lambda it: may_be_granted(it, SourceId("s")))
     taken = store.write(lambda it: tasks.take(it, "w", ["k"], limit=1, lease_ms=1))
     assert [one.id for one in taken] == ["t"]
     boot = store.read(lambda it: it.connection.execute(select(schema.meta.c.value)).scalar())

@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from parts import need
 from running_up import Up, running_up
 from shell import command, environment, vedette
 from street_clip import make_street_clip
+from system.cluster import cluster
 from vedette.store.migrating import HEAD
 from vedette.store.sqlite import SqliteStore
 
@@ -358,3 +360,22 @@ def test_a_database_that_is_not_ours_is_refused_and_left_as_it_is(
     assert told.code == 2
     assert sentence in told.sentence()
     assert (folder / "vedette.db").read_bytes() == before
+
+
+def test_a_second_runner_of_the_same_name_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with cluster(tmp_path / "data") as house:
+        house.start("runner", "--name", "door")
+
+        second = subprocess.run(
+            [sys.executable, "-m", "vedette", "runner", "--data", str(house.folder),
+             "--name", "door"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )  # fmt: skip
+
+    assert second.returncode == 2
+    assert second.stdout == ""  # Never "ready".
+    assert "runner 'door': another process runs under this name" in second.stderr
+    assert "Traceback" not in second.stderr

@@ -24,6 +24,7 @@ from vedette.domain.scenario import Scenario, StartAsked, StopAsked, decide
 from vedette.sources.address import scheme_of, stream_name, without_credentials
 from vedette.sources.policy import check_address, file_path
 from vedette.store.base import Transaction
+from vedette.store.statements import uploads
 from vedette.store.statements.idempotency import remember, remembered
 from vedette.store.statements.overview import source_exists, source_row
 from vedette.store.statements.scenarios import (
@@ -35,8 +36,6 @@ from vedette.store.statements.scenarios import (
     get_scenario,
 )
 
-# How the address of an uploaded video begins; the blob's key follows.
-BLOB_SCHEME = "blob:"
 # One camera is opened once, whoever asks for it; what is behind HTTP may be a file.
 _LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "udp"})
 
@@ -54,7 +53,7 @@ class NewSource:
 
 def source_of_upload(upload: Upload, parts: Parts) -> NewSource:
     """Give the source that reads an uploaded video."""
-    return NewSource(SourceId(parts.new_id()), upload.name, f"{BLOB_SCHEME}{upload.key}")
+    return NewSource(SourceId(parts.new_id()), upload.name, f"{uploads.BLOB_SCHEME}{upload.key}")
 
 
 def source_of_address(address: str, parts: Parts) -> NewSource:

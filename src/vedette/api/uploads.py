@@ -27,6 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from vedette.api.parts import Parts
 from vedette.api.problems import CutOff, Unreadable
 from vedette.domain.errors import BadInput, BlobsUnavailable, TooLarge, VedetteError
+from vedette.store.statements.uploads import PREFIX
 
 VIDEO_FIELD = "video"
 # The caller is told what is wrong with a form; a line for each would let anybody fill our log.
@@ -238,7 +239,7 @@ class _Video:
     def __init__(self, parts: Parts, name: str) -> None:
         self._parts = parts
         self._name = name
-        self._key = f"uploads/{parts.new_id()}/{name}"
+        self._key = f"{PREFIX}{parts.new_id()}/{name}"
         self._most = parts.options.upload_bytes_max
         self._size_bytes = 0
         self._sha256 = hashlib.sha256()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
-from vedette.api.accepting import BLOB_SCHEME, foreseen
+from vedette.api.accepting import foreseen
 from vedette.api.parts import moment, moment_or_none
 from vedette.domain.errors import ConfigError
 from vedette.domain.parameters import Parameters
@@ -17,6 +17,7 @@ from vedette.domain.scenario import Scenario, ScenarioState
 from vedette.sealing import Seal
 from vedette.sources.address import HIDDEN, without_credentials
 from vedette.store.base import Transaction
+from vedette.store.statements import uploads
 from vedette.store.statements.overview import (
     SourceRow,
     covered_until_ms,
@@ -200,7 +201,7 @@ def _source(row: SourceRow, seal: Seal) -> SourceView:
     return SourceView(
         id=row.id,
         name=row.name,
-        address=address if not address.startswith(BLOB_SCHEME) else "uploaded",
+        address=address if not address.startswith(uploads.BLOB_SCHEME) else "uploaded",
         token=row.token,
         holder=row.holder,
         holder_lives=row.holder_lives,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vedette.cli.exits import tells_errors
+from vedette.domain.errors import EngineError, VedetteError
 
 if TYPE_CHECKING:
     from vedette.cli.starting import StartRequest
@@ -35,6 +36,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 API_END_S = 2.0
 ROLE_END_S = 8.0
 PARENT_LOOK_S = 0.5
+REGISTERED_LOOK_S = 0.01
 
 Data = Annotated[Path | None, typer.Option("--data", help="The data directory.", metavar="DIR")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Tell what changes.")]
@@ -142,14 +144,14 @@ def runner(
     _set_up_logging(verbose)
     settings = _settings(data, None)
     chosen = name or f"{socket.gethostname()}-{os.getpid()}"
-    with (
-        _engines(settings) as engines,
-        _stopping() as stop,
-        _ending_with(with_parent, stop),
-        _role("runner", engines.runner(chosen, only=only), stop),
-    ):
-        print(f"vedette runner {chosen}: ready", flush=True)
-        stop.wait()
+    with _engines(settings) as engines, _stopping() as stop, _ending_with(with_parent, stop):
+        role = engines.runner(chosen, only=only)
+        with _role("runner", role, stop):
+            while not role.is_registered and not stop.wait(REGISTERED_LOOK_S):
+                pass
+            if role.is_registered:
+                print(f"vedette runner {chosen}: ready", flush=True)
+            stop.wait()
 
 
 @tells_errors
@@ -254,13 +256,21 @@ def _ending_with(parent: int | None, stop: threading.Event) -> Iterator[None]:
 
 @contextmanager
 def _role(name: str, role: Any, stop: threading.Event) -> Iterator[None]:
-    """Run a role in a thread; one that dies ends the process, for half a house is none."""
+    """Run a role in a thread; one that dies ends the process, for half a house is none.
+
+    Raises:
+        VedetteError: (when all has ended) the one the role died of.
+    """
+    died: list[VedetteError] = []
 
     def body() -> None:
         try:
             role.run()
+        except VedetteError as error:
+            died.append(error)
         except Exception:
             log.exception("role died role=%s", name)
+            died.append(EngineError(f"the {name} died of an error inside Vedette; see above"))
         finally:
             stop.set()
 
@@ -273,6 +283,8 @@ def _role(name: str, role: Any, stop: threading.Event) -> Iterator[None]:
         thread.join(ROLE_END_S)
         if thread.is_alive():
             log.error("role did not end in time role=%s", name)
+    if died:
+        raise died[0]
 
 
 @contextmanager

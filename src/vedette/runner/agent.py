@@ -112,6 +112,7 @@ class Runner:
         self._works: dict[ScenarioId, Work] = {}
         self._wake = threading.Event()
         self._stopped = threading.Event()
+        self._drained = threading.Event()
         self._registered = threading.Event()
         self._repeats = Repeats(log, "looks that the store did not answer", clock=clock)
         self._renew_repeats = Repeats(log, "renewals that the store did not answer", clock=clock)
@@ -135,7 +136,7 @@ class Runner:
             if self._apart is not None:
                 self._apart.end()
             self._drain()
-            self._stopped.set()
+            self._drained.set()
             renewing.join(self._options.renew_s + 1)
             if self._last_words is not None:
                 self._last_words.close()
@@ -246,8 +247,8 @@ class Runner:
         self._bus.publish([Message(topics.REPORTS, scenario.id)])
 
     def _keep_leases(self) -> None:
-        """Renew; a thread of its own, so that nothing else can make it late."""
-        while not self._stopped.is_set():
+        """Renew until all is drained; a thread of its own, so that nothing can make it late."""
+        while not self._drained.is_set():
             try:
                 if not self._registered.is_set():
                     self._store.write(self._register, durable=True)
@@ -259,9 +260,10 @@ class Runner:
                     for work in list(self._works.values()):
                         work.drop()
                     self.stop()
+                    return
             except StoreUnavailable as error:
                 self._renew_repeats.add(str(error))
-            self._stopped.wait(self._options.renew_s)
+            self._drained.wait(self._options.renew_s)
 
     def _register(self, transaction: Transaction) -> None:
         leases.register(

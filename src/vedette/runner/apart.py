@@ -43,7 +43,11 @@ class Apart:
         for source_id in self._store.read(question):
             if source_id in self._children or len(self._children) >= CHILDREN_MAX:
                 continue
-            self._children[source_id] = self._spawn(source_id)
+            try:
+                self._children[source_id] = self._spawn(source_id)
+            except OSError as error:  # No memory or processes left; the next look tries again.
+                log.error("no process for a source apart source=%s: %s", source_id, error.strerror)  # noqa: TRY400
+                continue
             log.warning("source runs apart source=%s pid=%d", source_id,
                         self._children[source_id].pid)  # fmt: skip
 

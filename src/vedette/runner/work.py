@@ -126,6 +126,7 @@ class Work:
         self._stop = Stop()
         self._is_stale = False
         self._pipeline: Pipeline | None = None
+        self._detector = ""
         self._slot = 0
         self._connected_mono_s = 0.0
         self._ladder = Ladder(Random().random)  # noqa: S311  (spreads tries, guards nothing)
@@ -187,10 +188,12 @@ class Work:
     def _run(self) -> RunEnded | None:
         """Analyse until the source ends, waiting cannot mend it, or somebody stops it."""
         saved = self._read_saved()
-        state, detector = (None, "") if saved is None else (saved.pipeline, saved.detector)
+        state = None if saved is None else saved.pipeline
+        # All of a run uses one model, whatever is installed meanwhile.
+        self._detector = "" if saved is None else saved.detector
         while not self._stop.is_set:
             try:
-                ended, state = self._connect(state, detector)
+                ended, state = self._connect(state)
             except VedetteError as error:
                 state = self._state_after(state)
                 if isinstance(error, StaleToken | Stopped):
@@ -213,11 +216,11 @@ class Work:
         saved = self._persist(lambda: self._store.read(question))
         return None if saved is None else self._account.resume(saved)
 
-    def _connect(self, state: State | None, detector: str) -> tuple[bool, State | None]:
+    def _connect(self, state: State | None) -> tuple[bool, State | None]:
         """Open the source and take its frames; give whether it came to its own end."""
-        pipeline, model = self._make(
+        pipeline, self._detector = self._make(
             self.assignment,
-            detector=detector,
+            detector=self._detector,
             watch=self._seen,
             stop=Stop(within=self._stop),
             begins=partial(self._working, self.assignment.scenario.source_id),
@@ -226,7 +229,7 @@ class Work:
         self._connected_mono_s = self._clock.monotonic_s()
         try:
             facts = pipeline.open(state)
-            self._account.opened(facts, model, pipeline.labels)
+            self._account.opened(facts, self._detector, pipeline.labels)
             self._tell_health(Health(connected=True))
             self._connected_mono_s = self._clock.monotonic_s()
             pipeline.run()

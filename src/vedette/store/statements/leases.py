@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, insert, or_, select, update
+from sqlalchemy import exists, func, insert, select, update
 
 from vedette.domain.errors import StaleToken
 from vedette.domain.ids import RunnerId, SourceId, Token
@@ -225,22 +225,6 @@ def require_token(transaction: Transaction, source_id: SourceId, token: Token) -
         )
 
 
-def lapsed(transaction: Transaction) -> list[Held]:
-    """Give the sources whose holder's lease has run out, or whose holder began a new life."""
-    rows = transaction.connection.execute(
-        select(sources)
-        .join(runners, runners.c.id == sources.c.holder)
-        .where(
-            or_(
-                runners.c.until_ms <= transaction.now_ms,
-                runners.c.incarnation != sources.c.incarnation,
-            )
-        )
-        .order_by(sources.c.id)
-    )
-    return [_held(row) for row in rows]
-
-
 def held_by(transaction: Transaction, runner_id: RunnerId) -> list[Held]:
     """Give the sources that a runner holds, of whatever incarnation."""
     rows = transaction.connection.execute(
@@ -313,14 +297,6 @@ def set_quarantine(
         .where(sources.c.id == source_id)
         .values(quarantine=times, wait_until_ms=transaction.now_ms + wait_ms)
     )
-
-
-def may_be_granted(transaction: Transaction, source_id: SourceId) -> bool:
-    """Tell whether the pause after its holders' deaths is over."""
-    wait_until_ms = transaction.connection.execute(
-        select(sources.c.wait_until_ms).where(sources.c.id == source_id)
-    ).scalar_one()
-    return bool(wait_until_ms <= transaction.now_ms)
 
 
 def idle_sources(transaction: Transaction, limit: int = 256) -> list[Held]:

@@ -70,14 +70,6 @@ def add_source(transaction: Transaction, source_id: SourceId, *, name: str, addr
     )
 
 
-def source_by_address(transaction: Transaction, address: str) -> SourceId | None:
-    """Give the source of that very address text, if there is one."""
-    found = transaction.connection.execute(
-        select(sources.c.id).where(sources.c.address == address).limit(1)
-    ).scalar()
-    return None if found is None else SourceId(found)
-
-
 def add_scenario(transaction: Transaction, scenario: Scenario, parameters: Parameters) -> None:
     """Write a new scenario down."""
     transaction.connection.execute(
@@ -158,19 +150,6 @@ def list_scenarios(
     if state is not None:
         query = query.where(scenarios.c.state == state)
     return [_scenario_row(row) for row in transaction.connection.execute(query)]
-
-
-def scenarios_in(
-    transaction: Transaction, states: Iterable[ScenarioState], limit: int
-) -> list[Scenario]:
-    """Give scenarios that are in one of the states, those that changed longest ago first."""
-    rows = transaction.connection.execute(
-        select(scenarios)
-        .where(scenarios.c.state.in_([str(one) for one in states]))
-        .order_by(scenarios.c.updated_at_ms, scenarios.c.id)
-        .limit(limit)
-    )
-    return [_scenario(row) for row in rows]
 
 
 def scenarios_on(transaction: Transaction, source_id: SourceId) -> list[Scenario]:
