@@ -1,6 +1,7 @@
 """A real RTSP server (GStreamer) as a child process under the distribution's Python.
 
-Run as a script it *is* that server; imported, it starts and stops one.
+Run as a script it *is* that server; imported, it starts and stops one. Its pictures are a ball, or
+time codes: each then tells the wall time at which it was made.
 """
 
 from __future__ import annotations
@@ -10,21 +11,35 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import time_code
 
 DISTRIBUTION_PYTHON = "/usr/bin/python3"
 PATH = "/camera"
+FPS = 25
+BALL, TIME_CODES = "ball", "time codes"
 _START_S = 15
 
 
 class RTSPServer:
-    """One running server with one picture source at `/camera`, 96×64, 25 pictures a second."""
+    """One running server with one picture source at `/camera`, small, 25 pictures a second."""
 
     def __init__(
-        self, *, user: str = "", password: str = "", codec: str = "h264", port: int = 0
+        self,
+        *,
+        user: str = "",
+        password: str = "",
+        codec: str = "h264",
+        port: int = 0,
+        pictures: str = BALL,
     ) -> None:
         self.user, self.password = user, password
-        options = {"user": user, "password": password, "codec": codec, "port": str(port)}
+        options = {
+            "user": user, "password": password, "codec": codec, "port": str(port),
+            "pictures": pictures,
+        }  # fmt: skip
         self._child = subprocess.Popen(
             [DISTRIBUTION_PYTHON, __file__, json.dumps(options)],
             stdout=subprocess.PIPE,
@@ -81,14 +96,14 @@ def _libraries():
     from gi.repository import GLib, Gst, GstRtspServer
 
     Gst.init(None)
-    for element in ("videotestsrc", "x264enc", "rtph264pay", "jpegenc", "rtpjpegpay"):
+    for element in ("videotestsrc", "appsrc", "x264enc", "rtph264pay", "jpegenc", "rtpjpegpay"):
         if Gst.ElementFactory.find(element) is None:
             raise SystemExit(f"no GStreamer element {element}")
-    return GLib, GstRtspServer
+    return GLib, Gst, GstRtspServer
 
 
 def _serve(options: dict[str, str]) -> None:
-    loop_library, server_library = _libraries()
+    loop_library, stream_library, server_library = _libraries()
     server = server_library.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(options["port"])
@@ -98,11 +113,19 @@ def _serve(options: dict[str, str]) -> None:
         "mjpeg": "jpegenc ! rtpjpegpay",
     }[options["codec"]]
     factory = server_library.RTSPMediaFactory()
-    factory.set_launch(
-        "( videotestsrc is-live=true pattern=ball ! "
-        "video/x-raw,format=I420,width=96,height=64,framerate=25/1 ! "
-        f"{encoded} name=pay0 pt=96 )"
-    )
+    if options["pictures"] == TIME_CODES:
+        source = (
+            "appsrc name=clock is-live=true do-timestamp=true format=time caps="
+            f"video/x-raw,format=I420,width={time_code.WIDTH},height={time_code.HEIGHT},"
+            f"framerate={FPS}/1"
+        )
+        factory.connect("media-configure", _show_time, loop_library, stream_library)
+    else:
+        source = (
+            "videotestsrc is-live=true pattern=ball ! "
+            f"video/x-raw,format=I420,width=96,height=64,framerate={FPS}/1"
+        )
+    factory.set_launch(f"( {source} ! {encoded} name=pay0 pt=96 )")
     factory.set_shared(True)
     if options["user"]:
         auth = server_library.RTSPAuth()
@@ -119,6 +142,18 @@ def _serve(options: dict[str, str]) -> None:
     server.attach(None)
     print(f"port {server.get_bound_port()}", flush=True)
     loop_library.MainLoop().run()
+
+
+def _show_time(_factory, media, loop_library, stream_library) -> None:
+    """Push pictures of the time into a new stream for as long as it takes them."""
+    source = media.get_element().get_child_by_name("clock")
+
+    def push() -> bool:
+        picture = time_code.i420(time.time_ns() // 1_000_000)
+        taken = source.emit("push-buffer", stream_library.Buffer.new_wrapped(picture))
+        return taken == stream_library.FlowReturn.OK
+
+    loop_library.timeout_add(1000 // FPS, push)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
+
 from vedette.blobs.files import FileBlobs
 from vedette.bus import topics
 from vedette.bus.base import Message
@@ -42,6 +44,7 @@ class Cluster:
             **environment,
         }
         self.processes: list[subprocess.Popen[str]] = []
+        self.url = ""
         self.store = SqliteStore(folder)
         self.store.migrate()
         self.bus = LocalBus(folder)
@@ -78,7 +81,25 @@ class Cluster:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert "ready" in line or "listening" in line, self.logs()
+        if role == "api":
+            self.url = line.split("listening on ")[1].split(",")[0].strip()
         return process
+
+    def start_api(self) -> subprocess.Popen[str]:
+        """Start the role that answers, for `get` and `post`."""
+        return self.start("api", "--listen", "127.0.0.1:0")
+
+    def get(self, path: str, **asked: object) -> Any:
+        """Ask the API; it answers."""
+        answer = httpx.get(f"{self.url}{path}", params=asked, trust_env=False, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: object = None) -> Any:
+        """Ask the API for something; it accepts."""
+        answer = httpx.post(f"{self.url}{path}", json=body, trust_env=False, timeout=10)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
 
     def logs(self) -> str:
         """Give what the roles said, for a failing test."""
