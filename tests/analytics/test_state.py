@@ -144,7 +144,7 @@ def forgetting_shows(
     except (
         IndexError,
         ValueError,
-        RuntimeWarning,
+        ZeroDivisionError,
     ):  # Arrays that no longer fit each other show, too.
         return True
 

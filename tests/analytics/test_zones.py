@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.drawn import HEIGHT, WIDTH, Box, events, watch
-from vedette.analytics.places import border_distance, inside
+from vedette.analytics.places import border_distance, edges, inside
 from vedette.analytics.scene import Analyzer
 from vedette.domain.event import Event, EventType
 from vedette.domain.scene import Scene, ZoneCount
@@ -185,18 +185,17 @@ def test_entered_less_left_is_who_is_inside_and_events_add_up(seed: int) -> None
 
 
 def test_inside_by_hand_with_a_notch_and_its_border() -> None:
-    polygon = np.array([[0.0, 0], [4, 0], [4, 4], [2, 1], [0, 4]])
-    points = np.array([[1.0, 1], [2, 2], [3.5, 2], [2, 1], [0, 2], [4, 4], [5, 0], [-1, 4], [2, 0]])
+    polygon = edges([(0, 0), (4, 0), (4, 4), (2, 1), (0, 4)])
+    points = [(1, 1), (2, 2), (3.5, 2), (2, 1), (0, 2), (4, 4), (5, 0), (-1, 4), (2, 0)]
 
-    assert inside(polygon, points).tolist() == [
+    assert [inside(polygon, x, y) for x, y in points] == [
         True, False, True, True, True, True, False, False, True,
     ]  # fmt: skip
 
 
 def test_distance_to_the_border_by_hand() -> None:
-    square = np.array([[0.0, 0], [10, 0], [10, 10], [0, 10]])
-    points = np.array([[5.0, 2], [13, 14], [5, -3]])
+    square = edges([(0, 0), (10, 0), (10, 10), (0, 10)])
 
-    assert border_distance(square, points, np.ones(4, bool)).tolist() == [2, 5, 3]
-    assert border_distance(square, points[:1], np.array([False, True, True, True])).tolist() == [5]
-    assert border_distance(square, points[:1], np.zeros(4, bool)).tolist() == [np.inf]
+    assert [border_distance(square, *point) for point in ((5, 2), (13, 14), (5, -3))] == [2, 5, 3]
+    assert border_distance(square[1:], 5, 2) == 5
+    assert border_distance([], 5, 2) == np.inf

@@ -2,7 +2,8 @@
 
 Our own because importing scipy for `linear_sum_assignment` costs most of a second at every start.
 Most pictures need no solver at all: where no two tracks want the same detection, the answer is
-plain. What does conflict falls apart into small groups, each solved alone.
+plain. What does conflict falls apart into small groups, each solved alone; so small that plain
+lists are faster than arrays.
 
 Source: successive shortest augmenting paths, Jonker and Volgenant 1987; Crouse 2016, "On
 implementing 2D rectangular assignment algorithms", for the rectangular form.
@@ -10,127 +11,105 @@ implementing 2D rectangular assignment algorithms", for the rectangular form.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+import math
+from collections.abc import Iterable, Mapping
 
-from vedette.analytics.boxes import Float
-
-Index = npt.NDArray[np.intp]
+Pair = tuple[int, int]
 
 
-def assign(cost: Float, limit: float) -> tuple[Index, Index]:
+def assign(costs: Mapping[Pair, float], limit: float) -> list[Pair]:
     """Match rows to columns such that matched costs, and `limit` for each row left out, are least.
 
     Args:
-        cost: (R, C), no NaN; infinity forbids a pair.
-        limit: A pair that costs this much or more is never made.
+        costs: By (row, column), in rising order; a pair that is not there is forbidden.
+        limit: All costs are below it.
 
     Returns:
-        Rows in rising order, and the column of each; both (M,).
+        The pairs, in rising order.
     """
-    allowed = cost < limit
-    rows, columns = np.nonzero(allowed)
-    if len(rows) <= 1 or (_each_once(rows) and _each_once(np.sort(columns))):
-        return rows, columns
-    matched_rows: list[int] = []
-    matched_columns: list[int] = []
-    for group_rows, group_columns in _groups(rows.tolist(), columns.tolist()):
-        if len(group_rows) == 1:
-            best = int(np.argmin(cost[group_rows[0], group_columns]))
-            pairs = [(0, best)]
-        elif len(group_columns) == 1:
-            best = int(np.argmin(cost[group_rows, group_columns[0]]))
-            pairs = [(best, 0)]
+    rows, columns = {row for row, _ in costs}, {column for _, column in costs}
+    if len(rows) == len(costs) == len(columns):
+        return list(costs)
+    matched: list[Pair] = []
+    for group in _groups(costs):
+        if len({row for row, _ in group}) == 1 or len({column for _, column in group}) == 1:
+            matched.append(min(group, key=costs.__getitem__))
         else:
-            block = np.where(allowed, cost, np.inf)[np.ix_(group_rows, group_columns)]
-            pairs = _solve(block, limit)
-        matched_rows += [group_rows[row] for row, _ in pairs]
-        matched_columns += [group_columns[column] for _, column in pairs]
-    order = np.argsort(matched_rows)
-    return np.array(matched_rows, np.intp)[order], np.array(matched_columns, np.intp)[order]
+            matched += _Solver({pair: costs[pair] for pair in group}, limit).pairs()
+    matched.sort()
+    return matched
 
 
-def _each_once(rising: Index) -> bool:
-    return not bool((rising[1:] == rising[:-1]).any())
-
-
-def _groups(rows: list[int], columns: list[int]) -> list[tuple[list[int], list[int]]]:
+def _groups(pairs: Iterable[Pair]) -> list[list[Pair]]:
     """Part the pairs into groups that share no row and no column; each list rising."""
-    of_row: dict[int, list[int]] = {}
-    of_column: dict[int, list[int]] = {}
-    for row, column in zip(rows, columns, strict=True):
-        of_row.setdefault(row, []).append(column)
-        of_column.setdefault(column, []).append(row)
+    of_row: dict[int, list[Pair]] = {}
+    of_column: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        of_row.setdefault(pair[0], []).append(pair)
+        of_column.setdefault(pair[1], []).append(pair)
     groups = []
-    seen_rows: set[int] = set()
-    for first in of_row:
-        if first in seen_rows:
-            continue
-        seen_rows.add(first)
-        seen_columns: set[int] = set()
-        group, waiting = [first], [first]
+    while of_row:
+        group: list[Pair] = []
+        waiting = [next(iter(of_row))]
         while waiting:
-            for column in of_row[waiting.pop()]:
-                if column in seen_columns:
-                    continue
-                seen_columns.add(column)
-                for row in of_column[column]:
-                    if row not in seen_rows:
-                        seen_rows.add(row)
-                        group.append(row)
-                        waiting.append(row)
-        groups.append((sorted(group), sorted(seen_columns)))
+            for pair in of_row.pop(waiting.pop(), ()):
+                group.append(pair)
+                waiting += [row for row, _ in of_column.pop(pair[1], ())]
+        groups.append(sorted(group))
     return groups
 
 
-def _solve(cost: Float, limit: float) -> list[tuple[int, int]]:
-    """Solve one group; every row also has a private column of price `limit`: staying unmatched."""
-    row_count, column_count = cost.shape
-    none = np.full((row_count, row_count), np.inf)
-    np.fill_diagonal(none, limit)
-    full = np.concatenate([cost, none], axis=1)
-    row_price = np.zeros(row_count)
-    column_price = np.zeros(full.shape[1])
-    row_of = np.full(full.shape[1], -1)
-    column_of = np.full(row_count, -1)
-    for first in range(row_count):
-        _augment(full, first, (row_price, column_price), (row_of, column_of))
-    return [
-        (row, int(column)) for row, column in enumerate(column_of.tolist()) if column < column_count
-    ]
+class _Solver:
+    """One group's matching under way, with the prices that prove it the cheapest so far.
 
+    Every row also has a private column of price `limit`: staying unmatched.
+    """
 
-def _augment(
-    cost: Float, first: int, prices: tuple[Float, Float], matching: tuple[Index, Index]
-) -> None:
-    """Bring one more row in along the shortest path of swaps, keeping prices feasible."""
-    row_price, column_price = prices
-    row_of, column_of = matching
-    distance = np.full(cost.shape[1], np.inf)
-    came_from = np.full(cost.shape[1], -1)
-    open_columns = np.ones(cost.shape[1], np.bool_)
-    rows_done = [first]
-    row, reached = first, 0.0
-    while True:
-        along = reached + cost[row] - row_price[row] - column_price
-        shorter = open_columns & (along < distance)
-        distance[shorter] = along[shorter]
-        came_from[shorter] = row
-        column = int(np.argmin(np.where(open_columns, distance, np.inf)))
-        reached = float(distance[column])
-        open_columns[column] = False
-        if row_of[column] < 0:
-            break
-        row = int(row_of[column])
-        rows_done.append(row)
-    row_price[first] += reached
-    for done in rows_done[1:]:
-        row_price[done] += reached - distance[column_of[done]]
-    closed = ~open_columns
-    column_price[closed] -= reached - distance[closed]
-    while True:
-        row = int(came_from[column])
-        row_of[column] = row
-        column, column_of[row] = int(column_of[row]), column
-        if row == first:
-            break
+    def __init__(self, costs: Mapping[Pair, float], limit: float) -> None:
+        self._own: dict[int, list[tuple[int, float]]] = {}
+        for (row, column), cost in costs.items():
+            self._own.setdefault(row, []).append((column, cost))
+        self._private = 1 + max(column for _, column in costs)
+        for row, own in self._own.items():
+            own.append((self._private + row, limit))
+        self._row_price = dict.fromkeys(self._own, 0.0)
+        self._column_price = {column: 0.0 for own in self._own.values() for column, _ in own}
+        self._row_of: dict[int, int] = {}
+        self._column_of: dict[int, int] = {}
+
+    def pairs(self) -> list[Pair]:
+        for row in self._own:
+            self._bring_in(row)
+        return [pair for pair in self._column_of.items() if pair[1] < self._private]
+
+    def _bring_in(self, first: int) -> None:
+        """Bring one more row in along the shortest path of swaps, keeping prices feasible."""
+        reachable: dict[int, float] = {}
+        came_from: dict[int, int] = {}
+        closed: dict[int, float] = {}
+        row, reached = first, 0.0
+        while True:
+            price = self._row_price[row]
+            for column, cost in self._own[row]:
+                along = reached + cost - price - self._column_price[column]
+                if column not in closed and along < reachable.get(column, math.inf):
+                    reachable[column] = along
+                    came_from[column] = row
+            reached, column = min((far, column) for column, far in reachable.items())
+            closed[column] = reachable.pop(column)
+            if column not in self._row_of:
+                break
+            row = self._row_of[column]
+        self._row_price[first] += reached
+        for done, distance in closed.items():
+            if done in self._row_of:
+                self._row_price[self._row_of[done]] += reached - distance
+            self._column_price[done] -= reached - distance
+        while True:  # Swap back along the path.
+            row = came_from[column]
+            self._row_of[column] = row
+            before = self._column_of.get(row, -1)
+            self._column_of[row] = column
+            if row == first:
+                return
+            column = before

@@ -8,26 +8,26 @@ plain arrays: an analyzer that loads another's state goes on with the same answe
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
 
-from vedette.analytics import tracking
-from vedette.analytics.boxes import bottom_centre, centred
 from vedette.analytics.counting import Tally
 from vedette.analytics.labels import Labels
 from vedette.analytics.lines import Crossing, Lines
-from vedette.analytics.table import Column, Table
-from vedette.analytics.tracking import TWIN, Followed, Found, Tracker, Tuning
-from vedette.analytics.zones import Move, Zones
+from vedette.analytics.track import Track, export, loaded
+from vedette.analytics.tracking import Followed, Found, Tracker, Tuning
+from vedette.analytics.zones import Move, Standing, Zones
 from vedette.domain.detection import Detections, State
 from vedette.domain.errors import BadInput
 from vedette.domain.event import Event, EventType
 from vedette.domain.frame import Frame
 from vedette.domain.scene import Counts, Scene, SceneObject
-from vedette.domain.zone import ScenePlan
+from vedette.domain.zone import Point, ScenePlan
 
 # Goes up when the meaning of an exported array changes.
 STATE_VERSION = 1
@@ -58,29 +58,29 @@ class Analyzer:
         self._confidence = confidence
         # Below the user's own threshold by enough to bridge weak moments, however low that is.
         self._weak_confidence = min(self._tuning.weak_confidence, confidence / 2)
-        self._table = Table(
-            {
-                **tracking.COLUMNS,
-                **Zones.columns(len(plan.zones)),
-                **Lines.columns(len(plan.lines)),
-            }
-        )
+        # As the detector's own numbers are: exactly as strong as the limit is strong enough.
+        self._weak_float32 = float(np.float32(self._weak_confidence))
         self._labels = Labels()
-        self._tracker = Tracker(self._table, confidence=confidence, tuning=self._tuning)
-        self._zones = Zones(plan.zones, self._table)
-        self._lines = Lines(plan.lines, self._table)
+        self._tracker = Tracker(
+            confidence=confidence,
+            tuning=self._tuning,
+            zones=len(plan.zones),
+            lines=len(plan.lines),
+        )
+        self._zones = Zones(plan.zones)
+        self._lines = Lines(plan.lines)
         self._tally = Tally()
         self._sequence = 0
         self._pts_s: float | None = None
         self._now_s = 0.0
-        self._wh_px = np.zeros(2)
+        self._wh_px = (0.0, 0.0)
 
     @property
     def counts(self) -> Counts:
         """Totals after the last frame observed."""
         return Counts(
             objects=self._tally.counts(self._labels),
-            zones=self._zones.counts(),
+            zones=self._zones.counts(self._tracker.tracks),
             lines=self._lines.counts(),
         )
 
@@ -97,22 +97,12 @@ class Analyzer:
             Everything seen in this frame; objects that are expected but not seen are not in it.
         """
         elapsed_s = self._advance(frame)
-        found, origin = self._found(detections)
+        found = self._found(detections)
         followed = self._tracker.follow(self._now_s, elapsed_s, found, self._wh_px)
-        table = self._table
-        gone = (followed.gone & (table["id"] > 0)).nonzero()[0]
-        events = self._endings(frame, gone[np.argsort(table["id"][gone])]) if len(gone) else []
+        events = self._endings(frame, [track for track in followed.gone if track.id])
         events += self._happenings(frame, found, followed)
-        row_of = followed.row_of
-        if followed.gone.any():
-            table.keep(~followed.gone)
-            moved_to = np.cumsum(~followed.gone) - 1
-            row_of = np.where(row_of >= 0, moved_to[np.maximum(row_of, 0)], row_of)
-        ids = table["id"][row_of[row_of >= 0]]
-        labels = table["label"][row_of[row_of >= 0]]
-        self._tally.look(labels[ids > 0])
-        objects = self._objects(detections, found, origin, row_of)
-        return Scene(objects=objects, events=tuple(events), counts=self.counts)
+        self._tally.look(one.track.label for one in found if one.track is not None and one.track.id)
+        return Scene(objects=self._objects(found), events=tuple(events), counts=self.counts)
 
     def export_state(self) -> State:
         """Give all it remembers as plain arrays, copied; no array holds objects."""
@@ -124,11 +114,11 @@ class Analyzer:
             "sequence": np.array(self._sequence),
             "pts_s": np.array(np.nan if self._pts_s is None else self._pts_s),
             "now_s": np.array(self._now_s),
-            "wh_px": self._wh_px.copy(),
+            "wh_px": np.array(self._wh_px, np.float64),
         }
         for room, part in (
-            ("track", self._table.export()),
-            ("objects", self._tally.export()),
+            ("track", self._exported_tracks()),
+            ("objects", self._tally.export(len(self._labels))),
             ("zones", self._zones.export()),
             ("lines", self._lines.export()),
         ):
@@ -157,18 +147,21 @@ class Analyzer:
         pts_s = float(state["pts_s"])
         self._pts_s = None if np.isnan(pts_s) else pts_s
         self._now_s = float(state["now_s"])
-        self._wh_px = np.array(state["wh_px"], np.float64)
-        self._table.load(_part(state, "track"))
+        width, height = state["wh_px"].tolist()
+        self._wh_px = (width, height)
+        self._tracker.tracks = loaded(_part(state, "track"))
         self._tally.load(_part(state, "objects"))
         self._zones.load(_part(state, "zones"))
         self._lines.load(_part(state, "lines"))
 
     def _advance(self, frame: Frame) -> float:
         """Move time on, and carry tracks over where the picture's size has changed."""
-        wh_px = np.array([frame.width, frame.height], np.float64)
-        if self._pts_s is not None and (wh_px != self._wh_px).any():
-            self._tracker.rescale(wh_px / self._wh_px)
-        self._wh_px = wh_px
+        wh_px = (float(frame.width), float(frame.height))
+        if wh_px != self._wh_px:
+            if self._pts_s is not None:
+                width, height = self._wh_px
+                self._tracker.rescale((wh_px[0] / width, wh_px[1] / height))
+            self._wh_px = wh_px
         before_s = self._now_s
         if self._pts_s is None:
             self._now_s = frame.pts_s
@@ -180,82 +173,91 @@ class Analyzer:
         self._pts_s = frame.pts_s
         return elapsed_s
 
-    def _found(self, detections: Detections) -> tuple[Found, Column]:
-        """Give the detections worth looking at, and the index of each in `detections`."""
+    def _found(self, detections: Detections) -> list[Found]:
+        """Give the detections worth looking at."""
         numbers = self._labels.numbers(detections.labels)
-        if len(self._labels) > self._table["votes"].shape[1]:
-            self._table.widen("votes", len(self._labels))
-        self._tally.widen(len(self._labels))
-        xyxy = detections.xyxy.astype(np.float64)
-        good = (
-            np.isfinite(xyxy).all(axis=1)
-            & (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
-            & (detections.confidence >= np.float32(self._weak_confidence))
-        )
-        if self._classes is not None and len(numbers):
-            good &= self._labels.chosen(self._classes or ("",))[numbers][detections.class_id]
-        index = good.nonzero()[0]
-        confidence = detections.confidence[index].astype(np.float64)
-        label = numbers[detections.class_id[index]] if len(index) else np.zeros(0, np.int64)
-        kin = self._labels.kin(label)
-        xyxy = xyxy[index]
-        return Found(xyxy, centred(xyxy), confidence, label, kin), index
+        kin, weakest = self._labels.kin, self._weak_float32
+        chosen = None
+        if self._classes is not None:
+            chosen = self._labels.chosen(self._classes or ("",))
+        found = []
+        for corners, confidence, class_id in zip(
+            detections.xyxy.tolist(),
+            detections.confidence.tolist(),
+            detections.class_id.tolist(),
+            strict=True,
+        ):
+            left, top, right, bottom = corners
+            width, height = right - left, bottom - top
+            # Also leaves out NaN and infinity.
+            if not (confidence >= weakest and 0 < width < math.inf and 0 < height < math.inf):
+                continue
+            label = numbers[class_id]
+            if chosen is None or chosen[label]:
+                box = (left + width / 2, top + height / 2, width, height)
+                found.append(Found((left, top, right, bottom), box, confidence, label, kin[label]))
+        return found
 
-    def _endings(self, frame: Frame, rows: Column) -> list[Event]:
+    def _endings(self, frame: Frame, tracks: list[Track]) -> list[Event]:
         """Give what the end of confirmed tracks brings with it."""
-        left: dict[int, list[Move]] = {int(row): [] for row in rows}
-        for move in self._zones.end(rows):
-            left[move.row].append(move)
         events: list[Event] = []
-        for row, moves in left.items():
-            events += [self._moved(frame, move) for move in moves]
-            events.append(self._event(frame, EventType.TRACK_ENDED, row))
+        for track in sorted(tracks, key=_by_id):
+            events += [self._moved(frame, move) for move in self._zones.end([track])]
+            events.append(self._event(frame, EventType.TRACK_ENDED, track))
         return events
 
-    def _happenings(self, frame: Frame, found: Found, followed: Followed) -> list[Event]:
+    def _happenings(self, frame: Frame, found: Sequence[Found], followed: Followed) -> list[Event]:
         """Give what the tracks seen in this frame did, in the order of their ids."""
-        table, confirmed = self._table, followed.confirmed
-        self._tally.relabel(followed.old_label, table["label"][followed.relabelled])
-        self._tally.confirm(table["label"][confirmed])
+        for track, old in followed.relabelled:
+            self._tally.relabel(old, track.label)
+        for track in followed.confirmed:
+            self._tally.confirm(track.label)
         moves: list[Move] = []
         crossings: list[Crossing] = []
-        at = (followed.row_of >= 0).nonzero()[0]
-        if len(at) and (self._plan.zones or self._plan.lines):
-            rows = followed.row_of[at]
-            points_px = np.clip(bottom_centre(found.xyxy_px[at]), 0.0, self._wh_px)
-            sizes_px = found.box_px[at, 2:].mean(axis=1)
-            moves = self._zones.begin(confirmed)
+        if self._plan.zones or self._plan.lines:
+            seen = [self._standing(one.track, one) for one in found if one.track is not None]
+            moves = self._zones.begin(followed.confirmed)
             moves += self._zones.look(
-                rows, points_px, sizes_px, wh_px=self._wh_px, now_s=self._now_s, labels=self._labels
+                seen, wh_px=self._wh_px, now_s=self._now_s, labels=self._labels
             )
-            crossings = self._lines.look(
-                rows, points_px, sizes_px, wh_px=self._wh_px, labels=self._labels
-            )
-        started = set(confirmed.tolist())
-        acting = started | {move.row for move in moves} | {one.row for one in crossings}
+            crossings = self._lines.look(seen, wh_px=self._wh_px, labels=self._labels)
+        acting = {
+            *followed.confirmed, *(move.track for move in moves), *(one.track for one in crossings)
+        }  # fmt: skip
         events: list[Event] = []
-        for row in sorted(acting, key=lambda row: int(table["id"][row])):
-            if row in started:
-                events.append(self._event(frame, EventType.TRACK_STARTED, row))
-            events += [self._moved(frame, move) for move in moves if move.row == row]
-            events += [self._crossed(frame, one) for one in crossings if one.row == row]
+        for track in sorted(acting, key=_by_id):
+            if track in followed.confirmed:
+                events.append(self._event(frame, EventType.TRACK_STARTED, track))
+            events += [self._moved(frame, move) for move in moves if move.track is track]
+            events += [self._crossed(frame, one) for one in crossings if one.track is track]
         return events
+
+    def _standing(self, track: Track, one: Found) -> Standing:
+        x, y = self._stands_at(one)
+        _, _, width, height = one.box
+        return Standing(track, x, y, (width + height) / 2)
+
+    def _stands_at(self, one: Found) -> Point:
+        """Give the middle of its bottom, within the picture; pixels."""
+        left, _, right, bottom = one.corners
+        width, height = self._wh_px
+        return min(max((left + right) / 2, 0.0), width), min(max(bottom, 0.0), height)
 
     def _moved(self, frame: Frame, move: Move) -> Event:
         kind = EventType.ZONE_ENTERED if move.entered else EventType.ZONE_LEFT
         place = self._plan.zones[move.zone].name
         dwell_s = None if move.entered else move.dwell_s
-        return self._event(frame, kind, move.row, place=place, dwell_s=dwell_s)
+        return self._event(frame, kind, move.track, place=place, dwell_s=dwell_s)
 
     def _crossed(self, frame: Frame, crossing: Crossing) -> Event:
         place = self._plan.lines[crossing.line].name
         direction = "in" if crossing.inward else "out"
         return self._event(
-            frame, EventType.LINE_CROSSED, crossing.row, place=place, direction=direction
+            frame, EventType.LINE_CROSSED, crossing.track, place=place, direction=direction
         )
 
     def _event(
-        self, frame: Frame, kind: EventType, row: int, *,
+        self, frame: Frame, kind: EventType, track: Track, *,
         place: str | None = None, direction: str | None = None, dwell_s: float | None = None,
     ) -> Event:  # fmt: skip
         sequence, self._sequence = self._sequence, self._sequence + 1
@@ -264,35 +266,38 @@ class Analyzer:
             type=kind,
             frame=frame.number,
             pts_s=frame.pts_s,
-            track_id=int(self._table["id"][row]),
-            label=self._labels.names[int(self._table["label"][row])],
+            track_id=track.id,
+            label=self._labels.names[track.label],
             place=place,
             direction=direction,
             dwell_s=dwell_s,
         )
 
-    def _objects(
-        self, detections: Detections, found: Found, origin: Column, row_of: Column
-    ) -> tuple[SceneObject, ...]:
+    def _objects(self, found: Sequence[Found]) -> tuple[SceneObject, ...]:
         """Give what is seen: tracked objects by id, then strong detections without a track."""
-        ids, labels = self._table["id"], self._table["label"]
-        boxes, confidences = detections.xyxy.tolist(), detections.confidence.tolist()
+        names = self._labels.names
         tracked: list[tuple[int, SceneObject]] = []
         others: list[SceneObject] = []
-        for at, (index, row) in enumerate(zip(origin.tolist(), row_of.tolist(), strict=True)):
-            confidence, box = confidences[index], tuple(boxes[index])
-            track_id = int(ids[row]) if row >= 0 else 0
-            if track_id:
-                label, zones = self._labels.names[labels[row]], self._zones.names(row)
-                seen = SceneObject(label, confidence, box, track_id, zones)
-                tracked.append((track_id, seen))
-            elif row != TWIN and confidence >= self._confidence:
-                label = self._labels.names[found.label[at]]
-                point_px = np.clip(bottom_centre(found.xyxy_px[at : at + 1])[0], 0.0, self._wh_px)
-                zones = self._zones.names_at(point_px, label, self._wh_px)
-                others.append(SceneObject(label, confidence, box, None, zones))
-        tracked.sort(key=lambda pair: pair[0])
+        for one in found:
+            track = one.track
+            if track is not None and track.id:
+                zones = self._zones.names(track)
+                seen = SceneObject(names[track.label], one.confidence, one.corners, track.id, zones)
+                tracked.append((track.id, seen))
+            elif not one.twin and one.confidence >= self._confidence:
+                label = names[one.label]
+                zones = self._zones.names_at(self._stands_at(one), label, self._wh_px)
+                others.append(SceneObject(label, one.confidence, one.corners, None, zones))
+        tracked.sort(key=itemgetter(0))
         return (*(seen for _, seen in tracked), *others)
+
+    def _exported_tracks(self) -> State:
+        return export(
+            self._tracker.tracks,
+            zones=len(self._plan.zones),
+            lines=len(self._plan.lines),
+            labels=len(self._labels),
+        )
 
     def _made_for(self) -> object:
         """Give what must be the same for a saved state to make sense here."""
@@ -302,6 +307,9 @@ class Analyzer:
             "classes": self._classes,
             "tuning": asdict(self._tuning),
         }
+
+
+_by_id = attrgetter("id")
 
 
 def _part(state: State, room: str) -> State:

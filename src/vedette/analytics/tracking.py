@@ -7,14 +7,17 @@ not boxes are to be counted; docs/design/decisions/0002-tracking-of-our-own.md s
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from vedette.analytics import kalman, labels
-from vedette.analytics.assignment import assign
-from vedette.analytics.boxes import Float, cornered, overlap
-from vedette.analytics.table import Column, ColumnKind, Mask, Table
+from vedette.analytics import kalman
+from vedette.analytics.assignment import Pair, assign
+from vedette.analytics.boxes import Corners, overlap, touching
+from vedette.analytics.kalman import Box, Motion
+from vedette.analytics.labels import vote
+from vedette.analytics.track import Side, Stay, Track
+from vedette.domain.zone import Point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,231 +60,290 @@ class Tuning:
     twin_overlap: float = 0.8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen: the tracker writes into it, and half of the cost of making one would be that.
+@dataclass(slots=True, eq=False)
 class Found:
-    """Detections of one picture as the tracker wants them, strongest first.
+    """One detection as the tracker wants it, and what becomes of it.
 
     Attributes:
-        xyxy_px: (N, 4) corners.
-        box_px: (N, 4) the same as centre x, centre y, width, height.
-        confidence: (N,).
-        label: (N,) numbers of `Labels`.
-        kin: (N,) likewise.
+        corners: Pixels.
+        box: The same as centre x, centre y, width, height.
+        confidence: In [0, 1].
+        label, kin: Numbers of `Labels`.
+        track: Whose look it is; None for nobody's.
+        twin: True for the weaker one of two boxes around one object, to be ignored.
     """
 
-    xyxy_px: Float
-    box_px: Float
-    confidence: Float
-    label: Column
-    kin: Column
+    corners: Corners
+    box: Box
+    confidence: float
+    label: int
+    kin: int
+    track: Track | None = None
+    twin: bool = False
 
-    def __len__(self) -> int:
-        return len(self.confidence)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Followed:
-    """What became of the detections and tracks in one picture.
+    """What became of the tracks in one picture.
 
     Attributes:
-        row_of: (N,) row of each detection's track in the table, `NONE`, or `TWIN`.
-        gone: (T,) True for the tracks that end now; they are still in the table.
-        relabelled: Rows of tracks confirmed earlier whose label changed now.
-        old_label: The label that each of those had.
-        confirmed: Rows confirmed now, in the order of their new ids.
+        gone: Those that end now; no longer among the tracks.
+        relabelled: Those confirmed earlier whose label changed now, with the one they had.
+        confirmed: Those confirmed now, in the order of their new ids.
     """
 
-    row_of: Column
-    gone: Mask
-    relabelled: Column
-    old_label: Column
-    confirmed: Column
+    gone: list[Track]
+    relabelled: list[tuple[Track, int]]
+    confirmed: list[Track]
 
 
 # Times closer than this are the same: a frame's time is rounded to the microsecond.
 SAME_S = 1e-6
 # Nearer to the picture's edge than this share of its size is at the edge.
 EDGE_SHARE = 0.02
-# In place of a row: no track; and the weaker one of two boxes around one object, to be ignored.
-NONE, TWIN = -1, -2
-
-COLUMNS = {
-    **kalman.COLUMNS,
-    **labels.COLUMNS,
-    "id": ColumnKind(np.int64),  # 0 until confirmed.
-    "first_s": ColumnKind(np.float64),
-    "seen_s": ColumnKind(np.float64),
-    "seen_looks": ColumnKind(np.int64),
-    "looks": ColumnKind(np.int64),
-}
 
 
 class Tracker:
-    """Follows objects; writes the columns above, one row per track."""
+    """Follows objects.
 
-    def __init__(self, table: Table, *, confidence: float, tuning: Tuning) -> None:
-        self._table = table
-        self._tuning = tuning
-        self._confidence = confidence
+    Attributes:
+        tracks: All that are followed, oldest first.
+        next_id: The next confirmed one's.
+    """
+
+    def __init__(self, *, confidence: float, tuning: Tuning, zones: int, lines: int) -> None:
+        self.tracks: list[Track] = []
         self.next_id = 1
+        self._confidence = confidence
+        self._tuning = tuning
+        self._zones = zones
+        self._lines = lines
 
-    def follow(self, now_s: float, elapsed_s: float, found: Found, wh_px: Float) -> Followed:
+    def follow(
+        self, now_s: float, elapsed_s: float, found: Sequence[Found], wh_px: Point
+    ) -> Followed:
         """Take up one picture, `elapsed_s` after the last one."""
-        table = self._table
-        kalman.predict(table, elapsed_s)
-        looks = table["looks"]
-        looks += 1
-        unseen_s = now_s - table["seen_s"]
-        gone = self._lapsed(unseen_s, elapsed_s)
-        recent = unseen_s <= max(self._tuning.weak_unseen_s, elapsed_s + SAME_S)
-        row_of = self._match(found, ~gone, recent, wh_px)
-        at = (row_of >= 0).nonzero()[0]
-        if len(at):
-            rows = row_of[at]
-            kalman.update(table, rows, found.box_px[at])
-            table["seen_s"][rows] = now_s
-            table["seen_looks"][rows] += 1
-            unseen_s[rows] = 0.0
-        patience_s = np.where(table["id"] > 0, self._tuning.lost_s, self._tuning.doubt_s)
-        gone |= unseen_s > patience_s
-        begun = self._begin(now_s, found, row_of)
-        if begun:
-            gone = np.concatenate([gone, np.zeros(begun, np.bool_)])
-            at = (row_of >= 0).nonzero()[0]
-        rows = row_of[at]
-        changed, old_label = labels.vote(table, rows, found.label[at], found.confidence[at])
-        counted = table["id"][changed] > 0
-        # A weak look goes on with a track; that alone never makes a flicker somebody to count.
-        confirmed = self._confirm(now_s, rows[found.confidence[at] >= self._confidence])
-        return Followed(row_of, gone, changed[counted], old_label[counted], confirmed)
+        kalman.predict([track.motion for track in self.tracks], elapsed_s)
+        for track in self.tracks:
+            track.looks += 1
+        self._match(now_s, elapsed_s, found, wh_px)
+        for one in found:
+            if one.track is not None:
+                kalman.update(one.track.motion, one.box)
+                one.track.seen_s = now_s
+                one.track.seen_looks += 1
+        gone = [track for track in self.tracks if self._is_over(track, now_s, elapsed_s)]
+        self._begin(now_s, found)
+        relabelled = []
+        for one in found:
+            if one.track is not None:
+                old = vote(one.track, one.label, one.confidence)
+                if old is not None and one.track.id:
+                    relabelled.append((one.track, old))
+        confirmed = self._confirm(now_s, found)
+        if gone:
+            self.tracks = [track for track in self.tracks if track not in gone]
+        return Followed(gone, relabelled, confirmed)
 
-    def rescale(self, factor: Float) -> None:
-        """Carry tracks over to a picture of another size; `factor` (2,): new by old pixels."""
-        kalman.rescale(self._table, factor)
+    def rescale(self, factor: tuple[float, float]) -> None:
+        """Carry tracks over to a picture of another size; `factor`: new by old pixels, x and y."""
+        for track in self.tracks:
+            kalman.rescale(track.motion, factor)
 
-    def _lapsed(self, unseen_s: Float, elapsed_s: float) -> Mask:
-        """Give the tracks that were unseen for too long before this picture came.
+    def _has_lapsed(self, unseen_s: float, elapsed_s: float) -> bool:
+        """Tell whether somebody was unseen for too long before this picture came.
 
         Who was there in the last picture is never lost by a low frame rate alone.
         """
         missed = unseen_s > elapsed_s + SAME_S
-        lapsed: Mask = (missed & (unseen_s > self._tuning.lost_s)) | (unseen_s > self._tuning.gap_s)
-        return lapsed
+        return (missed and unseen_s > self._tuning.lost_s) or unseen_s > self._tuning.gap_s
 
-    def _match(self, found: Found, free: Mask, recent: Mask, wh_px: Float) -> Column:
-        """Give every detection its row, or `NONE` or `TWIN`; only `recent` rows take weak ones."""
-        row_of = np.full(len(found), NONE, np.int64)
-        if not len(found):
-            return row_of
-        table, tuning = self._table, self._tuning
-        count = len(table)
-        expected = cornered(table["box_px"])
-        likeness = overlap(np.concatenate([expected, found.xyxy_px]), found.xyxy_px)
-        likeness *= np.concatenate([table["kin"], found.kin])[:, None] == found.kin
-        row_of[_twins(likeness[count:], tuning.twin_overlap)] = TWIN
-        if not free.any():
-            return row_of
-        likeness = likeness[:count]
-        strong = found.confidence >= self._confidence
-        known = table["id"] > 0
-        free = free.copy()  # Becomes False for rows that are taken.
+    def _is_over(self, track: Track, now_s: float, elapsed_s: float) -> bool:
+        unseen_s = now_s - track.seen_s
+        patience_s = self._tuning.lost_s if track.id else self._tuning.doubt_s
+        return unseen_s > patience_s or self._has_lapsed(unseen_s, elapsed_s)
 
-        def take(similarity: Float, rows: Mask, columns: Mask) -> None:
-            row_at = (rows & free).nonzero()[0]
-            column_at = (columns & (row_of == NONE)).nonzero()[0]
-            if not len(row_at) or not len(column_at):
-                return
-            if len(row_at) < count or len(column_at) < len(row_of):
-                similarity = similarity[row_at[:, None], column_at]
-            chosen_rows, chosen = assign(-similarity, 0.0)
-            row_of[column_at[chosen]] = row_at[chosen_rows]
-            free[row_at[chosen_rows]] = False
+    def _match(self, now_s: float, elapsed_s: float, found: Sequence[Found], wh_px: Point) -> None:
+        """Give every detection its track, where it has one; and tell twins."""
+        if not found:
+            return
+        tuning = self._tuning
+        tracks = [
+            track for track in self.tracks if not self._has_lapsed(now_s - track.seen_s, elapsed_s)
+        ]
+        matching = _Matching(tracks, found, self._confidence, tuning)
+        # Only who was seen lately goes on with a weak detection.
+        recent_s = max(tuning.weak_unseen_s, elapsed_s + SAME_S)
+        matching.look_for_overlaps(lambda track: now_s - track.seen_s <= recent_s)
+        for known in (True, False):
+            for strong in (True, False):
+                matching.take(known=known, strong=strong)
+        matching.take_within_reach(wh_px)
 
-        # An object seen more surely is the likelier continuation (ByteTrack's score fusion).
-        fused = np.where(likeness >= tuning.overlap_min, likeness * found.confidence, 0.0)
-        take(fused, known, strong)
-        has_weak = not strong.all()
-        if has_weak:
-            weak = np.where(likeness >= tuning.weak_overlap_min, likeness, 0.0)
-            take(weak, known & recent, ~strong)
-        if not known.all():
-            take(fused, ~known, strong)
-            if has_weak:
-                take(weak, ~known & recent, ~strong)
-        if free.any() and (strong & (row_of == NONE)).any():
-            reached = self._within_reach(found, expected, wh_px)
-            take(reached, known, strong)
-            take(reached, ~known, strong)
-        return row_of
+    def _begin(self, now_s: float, found: Sequence[Found]) -> None:
+        """Begin a track for every strong detection left."""
+        for one in found:
+            if one.track is None and not one.twin and one.confidence >= self._confidence:
+                one.track = Track(
+                    motion=kalman.started(one.box),
+                    kin=one.kin,
+                    first_s=now_s,
+                    seen_s=now_s,
+                    stays=[Stay() for _ in range(self._zones)],
+                    sides=[Side() for _ in range(self._lines)],
+                )
+                self.tracks.append(one.track)
 
-    def _within_reach(self, found: Found, expected: Float, wh_px: Float) -> Float:
-        """Give the similarity (T, N) of boxes that need not overlap: near, and of like size."""
-        table, tuning = self._table, self._tuning
-        own = table["box_px"]
-        own_size = np.maximum(own[:, 2:], 1.0)
-        away = found.box_px[None, :, :2] - own[:, None, :2]
-        std = np.sqrt(table["box_var"][:, :2] + (kalman.MEASURED_STD * own_size) ** 2)
-        away_std = np.sqrt(((away / std[:, None]) ** 2).sum(axis=2))
-        away_sizes = np.sqrt((away**2).sum(axis=2)) / own_size.mean(axis=1)[:, None]
-        ratio = found.box_px[None, :, 2:] / own_size[:, None]
-        ratio = np.minimum(ratio, 1 / ratio).min(axis=2)
-        # Who was on the way out of the picture is gone; the next one at that edge is a new one.
-        velocity = table["velocity_px"][:, :2]
-        edge = EDGE_SHARE * wh_px
-        leaving = ((expected[:, :2] < edge) & (velocity < 0)) | (
-            (expected[:, 2:] > wh_px - edge) & (velocity > 0)
-        )
-        allowed = (
-            (away_std <= tuning.reach_std)
-            & (away_sizes <= tuning.reach_sizes)
-            & (ratio >= tuning.size_ratio_min)
-            & (table["kin"][:, None] == found.kin)
-            & ~leaving.any(axis=1, keepdims=True)
-        )
-        return np.where(allowed, ratio / (1.0 + away_std), 0.0)
-
-    def _begin(self, now_s: float, found: Found, row_of: Column) -> int:
-        """Begin a track for every strong detection left; give how many."""
-        new = ((row_of == NONE) & (found.confidence >= self._confidence)).nonzero()[0]
-        if not len(new):
-            return 0
-        table = self._table
-        first = len(table)
-        table.append(len(new))
-        rows = slice(first, first + len(new))
-        row_of[new] = np.arange(first, first + len(new))
-        kalman.start(table, rows, found.box_px[new])
-        table["kin"][rows] = found.kin[new]
-        table["first_s"][rows] = now_s
-        table["seen_s"][rows] = now_s
-        table["seen_looks"][rows] = 1
-        table["looks"][rows] = 1
-        return len(new)
-
-    def _confirm(self, now_s: float, seen: Column) -> Column:
+    def _confirm(self, now_s: float, found: Sequence[Found]) -> list[Track]:
         """Give an id to whoever was seen often and long enough."""
-        table, tuning = self._table, self._tuning
-        waiting = seen[table["id"][seen] == 0]
-        waiting.sort()
-        if not len(waiting):
-            return np.asarray(waiting)
-        looks = table["seen_looks"][waiting]
-        sure = (
-            (now_s - table["first_s"][waiting] >= tuning.confirm_s - SAME_S)
-            & (looks >= tuning.confirm_looks)
-            & (2 * looks >= table["looks"][waiting])
+        # A weak look goes on with a track; that alone never makes a flicker somebody to count.
+        sure = [
+            one.track
+            for one in found
+            if one.track is not None
+            and not one.track.id
+            and one.confidence >= self._confidence
+            and self._is_sure(one.track, now_s)
+        ]
+        if len(sure) > 1:
+            sure.sort(key=self.tracks.index)
+        for track in sure:
+            track.id = self.next_id
+            self.next_id += 1
+        return sure
+
+    def _is_sure(self, track: Track, now_s: float) -> bool:
+        return (
+            now_s - track.first_s >= self._tuning.confirm_s - SAME_S
+            and track.seen_looks >= self._tuning.confirm_looks
+            and 2 * track.seen_looks >= track.looks
         )
-        confirmed = waiting[sure]
-        table["id"][confirmed] = np.arange(self.next_id, self.next_id + len(confirmed))
-        self.next_id += len(confirmed)
-        return np.asarray(confirmed)
 
 
-def _twins(likeness: Float, most: float) -> Mask:
-    """Tell which detections overlap a stronger one, itself no twin, by more than `most`."""
-    alike = likeness > most
-    twin = np.zeros(len(alike), np.bool_)
-    if np.count_nonzero(alike) > len(alike):  # Everybody is like themselves.
-        for at in range(1, len(alike)):
-            twin[at] = (alike[at, :at] & ~twin[:at]).any()
-    return twin
+class _Matching:
+    """The tracks and detections of one picture, and who of them is still to be had."""
+
+    def __init__(
+        self, tracks: Sequence[Track], found: Sequence[Found], confidence: float, tuning: Tuning
+    ) -> None:
+        self._tracks = tracks
+        self._found = found
+        self._confidence = confidence
+        self._tuning = tuning
+        self._is_free = [True] * len(tracks)
+        # By whether the track is confirmed, and the detection strong: what each pair would cost.
+        self._wishes: dict[tuple[bool, bool], dict[Pair, float]] = {}
+
+    def look_for_overlaps(self, is_recent: Callable[[Track], bool]) -> None:
+        """Note which detections lie where tracks are expected, and which are twins.
+
+        A twin overlaps a stronger detection, itself no twin, by too much.
+        """
+        found, count = self._found, len(self._tracks)
+        corners = [one.corners for one in found]
+        expected = [track.motion.corners for track in self._tracks]
+        for at, other in touching([*expected, *corners], corners):
+            one = found[other]
+            if at < count:
+                track = self._tracks[at]
+                if track.kin == one.kin:
+                    self._wish(at, other, overlap(expected[at], corners[other]), is_recent)
+            elif other < at - count:
+                weaker = found[at - count]
+                if not one.twin and one.kin == weaker.kin and not weaker.twin:
+                    likeness = overlap(weaker.corners, one.corners)
+                    weaker.twin = likeness > self._tuning.twin_overlap
+
+    def _wish(
+        self, at: int, other: int, likeness: float, is_recent: Callable[[Track], bool]
+    ) -> None:
+        track, one = self._tracks[at], self._found[other]
+        strong = one.confidence >= self._confidence
+        if strong:
+            # An object seen more surely is the likelier continuation (ByteTrack's score fusion).
+            similarity = likeness * one.confidence
+            wished = likeness >= self._tuning.overlap_min
+        else:
+            similarity = likeness
+            wished = likeness >= self._tuning.weak_overlap_min and is_recent(track)
+        if wished and similarity > 0:
+            costs = self._wishes.setdefault((track.id > 0, strong), {})
+            costs[at, other] = -similarity
+
+    def take(self, *, known: bool, strong: bool) -> None:
+        """Give confirmed (or young) tracks their strong (or weak) detections."""
+        costs = self._wishes.get((known, strong))
+        if costs:
+            self._assign(
+                {
+                    (at, other): cost
+                    for (at, other), cost in costs.items()
+                    if self._is_free[at] and _is_left(self._found[other])
+                }
+            )
+
+    def take_within_reach(self, wh_px: Point) -> None:
+        """Give who is left strong detections that do not overlap, but are near and of like size."""
+        left = [
+            other
+            for other, one in enumerate(self._found)
+            if _is_left(one) and one.confidence >= self._confidence
+        ]
+        if not left or not any(self._is_free):
+            return
+        for known in (True, False):
+            costs: dict[Pair, float] = {}
+            for at, track in enumerate(self._tracks):
+                if not self._is_free[at] or (track.id > 0) is not known or _leaves(track, wh_px):
+                    continue
+                for other in left:
+                    one = self._found[other]
+                    if one.kin == track.kin and _is_left(one):
+                        similarity = _nearness(track.motion, one.box, self._tuning)
+                        if similarity > 0:
+                            costs[at, other] = -similarity
+            self._assign(costs)
+
+    def _assign(self, costs: dict[Pair, float]) -> None:
+        for at, other in assign(costs, 0.0):
+            self._found[other].track = self._tracks[at]
+            self._is_free[at] = False
+
+
+def _is_left(one: Found) -> bool:
+    return one.track is None and not one.twin
+
+
+def _leaves(track: Track, wh_px: Point) -> bool:
+    """Tell who is on the way out of the picture: the next one at that edge is a new one."""
+    left, top, right, bottom = track.motion.corners
+    speed_x, speed_y = track.motion.x.speed, track.motion.y.speed
+    edge_x, edge_y = EDGE_SHARE * wh_px[0], EDGE_SHARE * wh_px[1]
+    return (
+        (left < edge_x and speed_x < 0)
+        or (top < edge_y and speed_y < 0)
+        or (right > wh_px[0] - edge_x and speed_x > 0)
+        or (bottom > wh_px[1] - edge_y and speed_y > 0)
+    )
+
+
+def _nearness(motion: Motion, box: Box, tuning: Tuning) -> float:
+    """Give the similarity of a box that need not overlap; 0 where it is too far or unlike."""
+    x, y, width, height = box
+    own_width, own_height = max(motion.width.at, 1.0), max(motion.height.at, 1.0)
+    ratio_x, ratio_y = width / own_width, height / own_height
+    ratio = min(ratio_x, 1 / ratio_x, ratio_y, 1 / ratio_y)
+    away_x, away_y = x - motion.x.at, y - motion.y.at
+    away_sizes = _length(away_x, away_y) / ((own_width + own_height) / 2)
+    wrong_x, wrong_y = kalman.MEASURED_STD * own_width, kalman.MEASURED_STD * own_height
+    std_x = math.sqrt(motion.x.var + wrong_x * wrong_x)
+    std_y = math.sqrt(motion.y.var + wrong_y * wrong_y)
+    away_std = _length(away_x / std_x, away_y / std_y)
+    near = away_std <= tuning.reach_std and away_sizes <= tuning.reach_sizes
+    return ratio / (1.0 + away_std) if near and ratio >= tuning.size_ratio_min else 0.0
+
+
+def _length(x: float, y: float) -> float:
+    # Not hypot: its last bit is another one, and rows are to stay as they are.
+    return math.sqrt(x * x + y * y)

@@ -10,18 +10,26 @@ inside stays until the track ends; the dwell ends when last seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vedette.analytics.boxes import Float
 from vedette.analytics.labels import Labels
-from vedette.analytics.places import border_distance, inner_edges, inside, thickness_px
-from vedette.analytics.table import Column, ColumnKind, Mask, Table
+from vedette.analytics.places import (
+    Edge,
+    border_distance,
+    edges,
+    inner_edges,
+    inside,
+    scaled,
+    thickness_px,
+)
+from vedette.analytics.track import Stay, Track
 from vedette.domain.detection import State
 from vedette.domain.scene import ZoneCount
-from vedette.domain.zone import Zone
+from vedette.domain.zone import Point, Zone
 
 # Of the object's size (mean of width and height): three times what the bottom of a box jitters.
 MARGIN_SIZES = 0.15
@@ -32,175 +40,199 @@ SETTLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A track that was seen: where it stands, and the mean of its width and height; px."""
+
+    track: Track
+    x: float
+    y: float
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """One entry into a zone or leaving of it."""
 
-    row: int
+    track: Track
     zone: int
     entered: bool
     dwell_s: float
 
 
+@dataclass(slots=True)
+class _Totals:
+    """What one zone has counted so far."""
+
+    entered: int = 0
+    left: int = 0
+    most: int = 0
+    dwell_s: float = 0.0
+
+
+_KINDS = {"entered": np.int64, "left": np.int64, "most": np.int64, "dwell_s": np.float64}
+
+
+class _Drawn:
+    """A zone on a picture of one size."""
+
+    def __init__(self, zone: Zone, wh_px: Point) -> None:
+        corners_px = scaled(zone.polygon_norm, wh_px)
+        self.edges: list[Edge] = edges(corners_px)
+        counted = inner_edges(zone.polygon_norm).tolist()
+        self._border = [edge for edge, inner in zip(self.edges, counted, strict=True) if inner]
+        self._margin_px_max = MARGIN_THICKNESS * thickness_px(corners_px)
+
+    def is_far(self, one: Standing) -> bool:
+        """Tell whether it stands farther from the border than jitter reaches."""
+        margin_px = min(MARGIN_SIZES * one.size, self._margin_px_max)
+        return border_distance(self._border, one.x, one.y) > margin_px
+
+
 class Zones:
-    """All zones of a scene; keeps a column entry per track and zone, and totals."""
+    """All zones of a scene; keeps a `Stay` per track and zone, and totals."""
 
-    def __init__(self, zones: Sequence[Zone], table: Table) -> None:
+    def __init__(self, zones: Sequence[Zone]) -> None:
         self._zones = tuple(zones)
-        self._table = table
-        self._corners = [np.array(zone.polygon_norm, np.float64) for zone in zones]
-        self._edges = [inner_edges(zone.polygon_norm) for zone in zones]
-        count = len(self._zones)
-        self._totals: State = {
-            "entered": np.zeros(count, np.int64),
-            "left": np.zeros(count, np.int64),
-            "most": np.zeros(count, np.int64),
-            "dwell_s": np.zeros(count, np.float64),
-        }
-
-    @staticmethod
-    def columns(count: int) -> dict[str, ColumnKind]:
-        """Give what the table keeps for `count` zones."""
-        return {
-            "zone_inside": ColumnKind(np.bool_, (count,)),
-            "zone_since_s": ColumnKind(np.float64, (count,), np.nan),
-            "zone_doubt_s": ColumnKind(np.float64, (count,), np.nan),
-        }
+        self._totals = [_Totals() for _ in zones]
+        self._drawn_for: Point | None = None
+        self._drawn: list[_Drawn] = []
 
     def look(
-        self, rows: Column, points_px: Float, sizes_px: Float, *,
-        wh_px: Float, now_s: float, labels: Labels,
-    ) -> list[Move]:  # fmt: skip
-        """Take up where the tracks in `rows` stand now.
+        self, seen: Sequence[Standing], *, wh_px: Point, now_s: float, labels: Labels
+    ) -> list[Move]:
+        """Take up where tracks stand now.
 
         Args:
-            rows: (N,) rows of tracks that were seen.
-            points_px: (N, 2) where they stand.
-            sizes_px: (N,) mean of their width and height.
-            wh_px: (2,) size of the picture.
+            seen: The tracks that were seen.
+            wh_px: Size of the picture.
             now_s: Media time.
             labels: To know whom a zone counts.
 
         Returns:
-            What confirmed tracks did, in the order of zones, then rows.
+            What confirmed tracks did, in the order of zones, then as in `seen`.
         """
         moves: list[Move] = []
-        if not len(rows):
-            return moves
-        for at, zone in enumerate(self._zones):
-            corners_px = self._corners[at] * wh_px
-            counts = labels.chosen(zone.labels)[self._table["label"][rows]]
-            there = inside(corners_px, points_px) & counts
-            was = self._table["zone_inside"][rows, at]
-            doubt = self._table["zone_doubt_s"][rows, at]
-            differs = there != was
-            doubt[~differs] = np.nan
-            if differs.any():
-                doubt[differs & np.isnan(doubt)] = now_s
-                margin = np.minimum(
-                    MARGIN_SIZES * sizes_px, MARGIN_THICKNESS * thickness_px(corners_px)
-                )
-                far = border_distance(corners_px, points_px, self._edges[at]) > margin
-                sure = differs & (far | ~counts | (now_s - doubt >= SETTLE_S))
-                moves += self._settle(at, rows[sure], doubt[sure])
-                doubt[sure] = np.nan
-            self._table["zone_doubt_s"][rows, at] = doubt
-        now = self._totals["entered"] - self._totals["left"]
-        np.maximum(self._totals["most"], now, out=self._totals["most"])
+        for at, (zone, drawn, totals) in enumerate(
+            zip(self._zones, self._on(wh_px), self._totals, strict=True)
+        ):
+            chosen = labels.chosen(zone.labels)
+            for one in seen:
+                stay = one.track.stays[at]
+                counts = chosen[one.track.label]
+                there = counts and inside(drawn.edges, one.x, one.y)
+                if there == stay.inside:
+                    stay.doubt_s = math.nan
+                    continue
+                if math.isnan(stay.doubt_s):
+                    stay.doubt_s = now_s
+                if not counts or now_s - stay.doubt_s >= SETTLE_S or drawn.is_far(one):
+                    moves += self._settle(at, one.track, stay)
+                    stay.doubt_s = math.nan
+            if seen:
+                totals.most = max(totals.most, totals.entered - totals.left)
         return moves
 
-    def begin(self, rows: Column) -> list[Move]:
+    def begin(self, tracks: Iterable[Track]) -> list[Move]:
         """Count tracks that are confirmed now where they already are."""
-        if not self._zones or not len(rows):
-            return []
         return [
-            self._enter(int(row), at)
-            for row in rows
-            for at in np.flatnonzero(self._table["zone_inside"][row]).tolist()
+            self._enter(track, at)
+            for track in tracks
+            for at, stay in enumerate(track.stays)
+            if stay.inside
         ]
 
-    def end(self, rows: Column) -> list[Move]:
+    def end(self, tracks: Iterable[Track]) -> list[Move]:
         """Let confirmed tracks that end leave where they are."""
-        if not self._zones or not len(rows):
-            return []
-        ends = self._ends_s()
         return [
-            self._leave(int(row), at, float(ends[row, at]))
-            for row in rows
-            for at in np.flatnonzero(self._table["zone_inside"][row]).tolist()
+            self._leave(track, at, _end_s(track, stay))
+            for track in tracks
+            for at, stay in enumerate(track.stays)
+            if stay.inside
         ]
 
-    def counts(self) -> dict[str, ZoneCount]:
-        """Give the totals so far."""
+    def counts(self, tracks: Iterable[Track]) -> dict[str, ZoneCount]:
+        """Give the totals so far, `tracks` being all that are followed."""
         if not self._zones:
             return {}
-        now = self._totals["entered"] - self._totals["left"]
-        present = self._table["zone_inside"] & (self._table["id"] > 0)[:, None]
-        staying = self._ends_s() - self._table["zone_since_s"]
-        dwell = self._totals["dwell_s"] + np.where(present, staying, 0.0).sum(axis=0)
-        return {
-            zone.name: ZoneCount(
-                now=int(now[at]),
-                most_at_once=int(self._totals["most"][at]),
-                entered=int(self._totals["entered"][at]),
-                left=int(self._totals["left"][at]),
-                dwell_s=round(float(dwell[at]), 6),
+        present = [track for track in tracks if track.id > 0]
+        counts = {}
+        for at, (zone, totals) in enumerate(zip(self._zones, self._totals, strict=True)):
+            staying_s = 0.0
+            for track in present:
+                stay = track.stays[at]
+                if stay.inside:
+                    staying_s += _end_s(track, stay) - stay.since_s
+            counts[zone.name] = ZoneCount(
+                now=totals.entered - totals.left,
+                most_at_once=totals.most,
+                entered=totals.entered,
+                left=totals.left,
+                dwell_s=round(totals.dwell_s + staying_s, 6),
             )
-            for at, zone in enumerate(self._zones)
-        }
+        return counts
 
-    def names(self, row: int) -> tuple[str, ...]:
+    def names(self, track: Track) -> tuple[str, ...]:
         """Give the zones a track is in."""
-        return self._names(self._table["zone_inside"][row]) if self._zones else ()
+        if not self._zones:
+            return ()
+        return tuple(
+            zone.name for zone, stay in zip(self._zones, track.stays, strict=True) if stay.inside
+        )
 
-    def names_at(self, point_px: Float, label: str, wh_px: Float) -> tuple[str, ...]:
+    def names_at(self, point_px: Point, label: str, wh_px: Point) -> tuple[str, ...]:
         """Give the zones in which something stands that has no track."""
+        if not self._zones:
+            return ()
         return tuple(
             zone.name
-            for zone, corners in zip(self._zones, self._corners, strict=True)
-            if (not zone.labels or label in zone.labels)
-            and inside(corners * wh_px, point_px[None])[0]
+            for zone, drawn in zip(self._zones, self._on(wh_px), strict=True)
+            if (not zone.labels or label in zone.labels) and inside(drawn.edges, *point_px)
         )
 
     def export(self) -> State:
-        """Give copies of the totals."""
-        return {name: total.copy() for name, total in self._totals.items()}
+        """Give the totals as arrays, one number per zone."""
+        return {
+            name: np.array([getattr(one, name) for one in self._totals], kind)
+            for name, kind in _KINDS.items()
+        }
 
     def load(self, state: State) -> None:
         """Take the totals that `export` gave."""
-        self._totals = {name: state[name].astype(old.dtype) for name, old in self._totals.items()}
+        self._totals = [
+            _Totals(*numbers)
+            for numbers in zip(*(state[name].tolist() for name in _KINDS), strict=True)
+        ]
 
-    def _names(self, mask: Mask) -> tuple[str, ...]:
-        if not mask.any():
-            return ()
-        return tuple(self._zones[at].name for at in np.flatnonzero(mask).tolist())
+    def _on(self, wh_px: Point) -> list[_Drawn]:
+        if self._drawn_for != wh_px:
+            self._drawn = [_Drawn(zone, wh_px) for zone in self._zones]
+            self._drawn_for = wh_px
+        return self._drawn
 
-    def _settle(self, zone: int, rows: Column, since_s: Float) -> list[Move]:
+    def _settle(self, zone: int, track: Track, stay: Stay) -> list[Move]:
         moves = []
-        for row, moment_s in zip(rows.tolist(), since_s.tolist(), strict=True):
-            confirmed = bool(self._table["id"][row] > 0)
-            if self._table["zone_inside"][row, zone]:
-                if confirmed:
-                    moves.append(self._leave(row, zone, moment_s))
-                self._table["zone_inside"][row, zone] = False
-                self._table["zone_since_s"][row, zone] = np.nan
-            else:
-                self._table["zone_inside"][row, zone] = True
-                self._table["zone_since_s"][row, zone] = moment_s
-                if confirmed:
-                    moves.append(self._enter(row, zone))
+        moment_s = stay.doubt_s
+        if stay.inside:
+            if track.id:
+                moves.append(self._leave(track, zone, moment_s))
+            stay.inside, stay.since_s = False, math.nan
+        else:
+            stay.inside, stay.since_s = True, moment_s
+            if track.id:
+                moves.append(self._enter(track, zone))
         return moves
 
-    def _enter(self, row: int, zone: int) -> Move:
-        self._totals["entered"][zone] += 1
-        return Move(row, zone, entered=True, dwell_s=0.0)
+    def _enter(self, track: Track, zone: int) -> Move:
+        self._totals[zone].entered += 1
+        return Move(track, zone, entered=True, dwell_s=0.0)
 
-    def _leave(self, row: int, zone: int, end_s: float) -> Move:
-        dwell_s = round(end_s - float(self._table["zone_since_s"][row, zone]), 6)
-        self._totals["left"][zone] += 1
-        self._totals["dwell_s"][zone] += dwell_s
-        return Move(row, zone, entered=False, dwell_s=dwell_s)
+    def _leave(self, track: Track, zone: int, end_s: float) -> Move:
+        dwell_s = round(end_s - track.stays[zone].since_s, 6)
+        self._totals[zone].left += 1
+        self._totals[zone].dwell_s += dwell_s
+        return Move(track, zone, entered=False, dwell_s=dwell_s)
 
-    def _ends_s(self) -> Float:
-        """Give (T, Z): until when a track that is inside was last known to be."""
-        doubt = self._table["zone_doubt_s"]
-        return np.where(np.isnan(doubt), self._table["seen_s"][:, None], doubt)
+
+def _end_s(track: Track, stay: Stay) -> float:
+    """Give until when a track that is inside was last known to be."""
+    return track.seen_s if math.isnan(stay.doubt_s) else stay.doubt_s
