@@ -9,11 +9,10 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +20,8 @@ import av
 import pytest
 
 from street_clip import make_street_clip
-from system.cluster import LEASE_S, Cluster, cluster
+from system.cluster import COMMIT_S, LEASE_S, Cluster, cluster
+from system.look_log import LookLog
 from tiny_onnx import build_person_detector
 from vedette.analytics.scene_file import parse_scene
 from vedette.domain.ids import ScenarioId
@@ -46,7 +46,10 @@ KINDS = {
     "open-group": ("keyint=250:bframes=3:open-gop=1", (66, 67)),
     "variable-rate": ("keyint=45:bframes=2", (40, 20, 180, 33)),
 }
-Source = tuple[str, str]
+# Pictures from one where decoding may begin to the next.
+GROUPS = {"b-frames": 30, "open-group": 250, "variable-rate": 45, "synthetic": 30}
+# A model's graph is rewritten as it is first loaded, and tried on pictures of noise.
+TRIALS_MAX = 8
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +102,12 @@ def finish(house: Cluster, scenario_id: ScenarioId, *, deadline_s: float = 60) -
     assert ended.status_reason is StatusReason.COMPLETED, (ended, house.logs())
 
 
+def looks_of_last_interval(log: LookLog, pid: int) -> int:
+    """Count what a process that is dead looked at in the last commit interval of its life."""
+    looks = log.of(pid)
+    return sum(one.at_s > looks[-1].at_s - COMMIT_S for one in looks)
+
+
 def comparable(rows: list[dict]) -> list[str]:
     """Rows as exported, without the name of the scenario, which is each one's own."""
     return [json.dumps({**row, "scenario_id": ""}) for row in rows]
@@ -129,40 +138,48 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
     else:
         address = clip(kind)
     parameters = Parameters(detector=tiny if detector == "onnx" else detector, plan=PLAN)
-    with cluster(tmp_path / "data", VEDETTE_QUARANTINE_DEATHS="1000") as house:
+    log = LookLog(tmp_path, detector=detector)
+    settings = {"VEDETTE_QUARANTINE_DEATHS": "1000", **log.environment}
+    with cluster(tmp_path / "data", **settings) as house:
         house.start("orchestrator")
         runner = house.start("runner", "--name", "first")
         undisturbed = house.add(address, parameters)
         finish(house, undisturbed)
         expected = comparable(house.rows(undisturbed))
         assert len(expected) > 500
+        looks_before = len(log.looks())
+        assert len(expected) <= looks_before <= len(expected) + TRIALS_MAX
 
         disturbed = house.add(address, parameters)
         prefixes: list[list[str]] = []
-        killed = 0
+        killed, excused = 0, 0
         while killed < kills * (1 + 4 * SOAK):
-            before = len(house.tokens(disturbed))
+            began = len(log.of(runner.pid)) if killed == 0 else 0
             house.wait_for(
-                lambda before=before: (
-                    len(house.tokens(disturbed)) > before
+                lambda began=began, pid=runner.pid: (
+                    len(log.of(pid)) > began
                     or house.scenario(disturbed).status_reason is StatusReason.COMPLETED
                 ),
                 deadline_s=30,
-                why="results after a kill",
+                why="looks after a kill",
             )
+            time.sleep(chance.uniform(0, 3 * COMMIT_S))  # Whatever it does then: that is the point.
             if house.scenario(disturbed).status_reason is StatusReason.COMPLETED:
                 break
-            time.sleep(chance.uniform(0, 0.3))  # Whatever it does then: that is the point.
             prefixes.append(comparable(house.rows(disturbed)))
             runner.kill()
             runner.wait(10)
             killed += 1
+            excused += looks_of_last_interval(log, runner.pid) + GROUPS[kind]
             runner = house.start("runner", "--name", f"after-{killed}")
         finish(house, disturbed, deadline_s=90)
 
         rows = comparable(house.rows(disturbed))
         assert rows == expected, f"seed {seed}"
         assert house.told(disturbed) == house.told(undisturbed), f"seed {seed}"
+        looked_twice = len(log.looks()) - looks_before - len(expected)
+        print(f"{kind}: {killed} kills, {looked_twice} looked at twice, {excused} excused")
+        assert 0 <= looked_twice <= excused
         assert killed >= min(kills, 3), f"only {killed} kills fitted in"
         assert len(set(house.tokens(disturbed))) > 1
         for prefix in prefixes:
@@ -280,51 +297,3 @@ def test_commands_survive_kills_of_the_orchestrator_in_order_and_act_once(tmp_pa
             house.command(scenario_id, "stop")
         for scenario_id in ids:
             house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=40)
-
-
-@pytest.fixture
-def silent_host() -> Iterator[int]:
-    """A host that accepts and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield listening.getsockname()[1]
-
-
-@pytest.mark.timeout(90)
-@pytest.mark.parametrize("when", ["connecting", "waiting to try again"])
-def test_a_stop_leaves_nothing_behind(when: str, silent_host: int, tmp_path: Path) -> None:
-    open_timeout_s = 2.0
-    if when == "connecting":
-        address = f"rtsp://127.0.0.1:{silent_host}/camera"
-    else:
-        address = "rtsp://127.0.0.1:9/camera"
-    with cluster(tmp_path / "data", VEDETTE_OPEN_TIMEOUT_S=str(open_timeout_s)) as house:
-        house.start("orchestrator")
-        runner = house.start("runner", "--name", "one")
-        scenario_id = house.add(address)
-        threads: list[int] = []
-        for _ in range(6):
-            house.wait_for_state(scenario_id, ScenarioState.ACTIVE)
-            started_s = time.monotonic()
-            house.command(scenario_id, "stop")
-            house.wait_for_state(scenario_id, ScenarioState.INACTIVE)
-
-            assert time.monotonic() - started_s < 2 * open_timeout_s + 1
-            assert f":{silent_host:04X}" not in _sockets_of(runner.pid)
-            threads.append(len(list(Path(f"/proc/{runner.pid}/task").iterdir())))
-            house.command(scenario_id, "start")
-        # What the rounds share is made as it is needed; a thread left by each would be five.
-        assert threads[-1] <= threads[0] + 2
-
-
-def _sockets_of(pid: int) -> str:
-    """Remote ends of the TCP connections that a process has open."""
-    inodes = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            target = str(descriptor.readlink())
-        except OSError:  # Closed meanwhile.
-            continue
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
-    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
-    return "\n".join(line.split()[2] for line in lines if line.split()[9] in inodes)
