@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
 import socket
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vedette.blobs.base import Blobs
     from vedette.bus.base import Bus
     from vedette.domain.frame import Frame
+    from vedette.domain.model_origin import ModelOrigin
     from vedette.domain.scene import Scene
     from vedette.orchestrator.service import Orchestrator
     from vedette.results.housekeeping import Housekeeper
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from vedette.store.base import Store
     from vedette.store.sqlite import SqliteStore
     from vedette.store.statements.leases import Assignment
+
+log = logging.getLogger(__name__)
 
 FREEZE_LOOK_S = 0.1
 TOKEN_FILE = "api.token"  # noqa: S105  (a file's name)
@@ -223,7 +227,7 @@ class _PipelineMaker:
         watch: Callable[[Frame, Scene], None],
         stop: Stop,
         begins: Callable[[], None],
-    ) -> tuple[Pipeline, str]:
+    ) -> tuple[Pipeline, str, ModelOrigin]:
         from vedette.wiring import AnalysisRequest
 
         parameters = assignment.parameters
@@ -237,7 +241,10 @@ class _PipelineMaker:
             plan=parameters.plan,
         )
         analysis = self._wiring.analysis(request, watch=watch, stop=stop, begins=begins)
-        return analysis.pipeline, analysis.detector
+        choice = analysis.choice
+        if choice.is_fallback:
+            log.warning("%s scenario=%s", choice.note, assignment.scenario.id)
+        return analysis.pipeline, choice.name, analysis.model
 
     def _address(self, written: str) -> str:
         from vedette.store.statements.uploads import BLOB_SCHEME

@@ -22,12 +22,15 @@ from vedette.domain.zone import ScenePlan
 from vedette.settings import Settings
 
 if TYPE_CHECKING:
+    from vedette.analytics.scene import Analyzer
     from vedette.detectors.base import Detector
     from vedette.detectors.card import ModelCard
     from vedette.detectors.catalog import Catalog
+    from vedette.detectors.choice import Choice
     from vedette.detectors.shelf import Shelf, ShelfModel
     from vedette.domain.detection import State
     from vedette.domain.frame import Frame
+    from vedette.domain.model_origin import ModelOrigin
     from vedette.domain.scene import Scene
     from vedette.domain.stream import Position, StreamFacts
     from vedette.runner.ahead import Stop
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
     from vedette.sources.street import StreetTruth
 
 RUN_SCENARIO_ID = "run"
-AUTO = "auto"
-MOTION = "motion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class AnalysisRequest:
 
     Attributes:
         source: File or address.
-        detector: `auto`, `motion`, an installed model's name or an ONNX file.
+        detector: `auto`, `motion`, a model's name or an ONNX file.
         classes: Labels to keep; None keeps all.
         confidence: From which a detection counts; None takes the detector's own.
         fps: Looks per second; None looks at all (finite) or as many as fit (live).
@@ -84,7 +85,9 @@ class Wiring:
         self._settings = settings
         self._workers = settings.workers or len(os.sched_getaffinity(0))
         self._shared_crew: Crew | None = None
-        self._shared: dict[tuple[str, tuple[str, ...] | None, float | None], Detector] = {}
+        self._shared: dict[
+            tuple[str, tuple[str, ...] | None, float | None], tuple[Detector, ModelOrigin]
+        ] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -93,8 +96,8 @@ class Wiring:
     def __exit__(self, *_: object) -> None:
         if self._shared_crew is not None:
             self._shared_crew.close()
-        for detector in self._shared.values():
-            detector.close()
+        for shared in self._shared.values():
+            shared[0].close()
 
     def analysis(
         self,
@@ -115,19 +118,17 @@ class Wiring:
         Raises:
             UsageError, ConfigError, DetectorError: something that was asked for cannot be had.
         """
-        from vedette.analytics.scene import Analyzer
         from vedette.runner.ahead import Stop
         from vedette.runner.pipeline import Pipeline
 
         source = make_source(request.source, self._settings)
-        chosen, detector, notes = self._detector(request)
+        choice, detector, model = self._detector(request)
         stop = stop or Stop()
         sinks = make_sinks(request, source, self._settings, stopping=lambda: stop.is_set)
-        confidence = detector.confidence if request.confidence is None else request.confidence
         pipeline = Pipeline(
             source=source,
             detector=detector,
-            analyzer=Analyzer(request.plan, confidence=confidence, classes=request.classes),
+            analyzer=_make_analyzer(request, detector),
             sinks=sinks,
             pacer_for=partial(make_pacer, fps=request.fps, settings=self._settings),
             crew=self._crew(),
@@ -137,7 +138,7 @@ class Wiring:
             stop=stop,
             begins=begins,
         )
-        return Analysis(pipeline, sinks, detector.name, tuple(notes), chosen)
+        return Analysis(pipeline, sinks, model, choice)
 
     def _crew(self) -> Crew:
         if self._shared_crew is None:
@@ -150,9 +151,11 @@ class Wiring:
             self._shared_crew = Crew(self._workers)
         return self._shared_crew
 
-    def _detector(self, request: AnalysisRequest) -> tuple[str, Detector, list[str]]:
-        chosen, notes = choose_detector(request.detector, self._settings)
-        if chosen == MOTION:
+    def _detector(self, request: AnalysisRequest) -> tuple[Choice, Detector, ModelOrigin]:
+        from vedette.detectors.choice import MOTION, MOTION_ORIGIN
+
+        choice = choose_detector(request, self._settings)
+        if choice.name == MOTION:
             from vedette.detectors.motion import MotionDetector
 
             if request.classes is not None and "moving" not in request.classes:
@@ -160,17 +163,17 @@ class Wiring:
                     f"--classes {','.join(request.classes)}: the motion detector knows only "
                     "'moving'; name a model with --detector (see `vedette models list`)"
                 )
-            return chosen, MotionDetector(), notes
+            return choice, MotionDetector(), MOTION_ORIGIN
         with self._lock:
-            key = (chosen, request.classes, request.confidence)
+            key = (choice.name, request.classes, request.confidence)
             if key not in self._shared:
                 self._shared[key] = load_model(
-                    chosen,
+                    choice.name,
                     self._settings,
                     classes=request.classes,
                     confidence=request.confidence,
                 )
-            return chosen, self._shared[key], notes
+            return choice, *self._shared[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +183,14 @@ class Analysis:
     Attributes:
         pipeline: Its road; `pipeline.stop()` ends it in order.
         sinks: Its outputs.
-        detector_name: The model in use.
-        notes: What a person should be told before it starts.
-        detector: What to ask for to get the same model again; never `auto`.
+        model: The model in use.
+        choice: How that came to be; its name is what to ask for to get the same model again.
     """
 
     pipeline: Pipeline
     sinks: Sink
-    detector_name: str
-    notes: tuple[str, ...]
-    detector: str
+    model: ModelOrigin
+    choice: Choice
 
     def carry_out(
         self,
@@ -243,18 +244,28 @@ def make_pacer(
     return FinitePacer(fps, resumed_at)
 
 
-def choose_detector(asked: str, settings: Settings) -> tuple[str, list[str]]:
-    """Turn `auto` into a name, with what a person should be told about the choice."""
-    if asked != AUTO:
-        return asked, []
-    best = model_shelf(settings).best()
-    if best is not None:
-        return best, []
-    note = (
-        "no model is installed, so all that moves is called 'moving'; to have people and vehicles "
-        "recognised: vedette models pull yolox-nano"
-    )
-    return MOTION, [note]
+def _make_analyzer(request: AnalysisRequest, detector: Detector) -> Analyzer:
+    """Make what follows and counts: by the user's threshold, else by the model's own ones."""
+    from vedette.analytics.scene import Analyzer
+
+    confidence = detector.confidence if request.confidence is None else request.confidence
+    return Analyzer(request.plan, confidence=confidence, classes=request.classes)
+
+
+def choose_detector(request: AnalysisRequest, settings: Settings) -> Choice:
+    """Turn what was asked for into a detector's name; see `detectors.choice.choose`.
+
+    Raises:
+        BadInput: the shipped model does not know a label that is asked for.
+    """
+    from vedette.detectors.choice import check_labels, choose
+
+    shelf = model_shelf(settings)
+    choice = choose(request.detector, address=request.source, shelf=shelf)
+    shipped = shelf.shipped()
+    if shipped is not None and choice.name == shipped.name and request.classes is not None:
+        check_labels(request.classes, shipped, model_catalog(settings))
+    return choice
 
 
 def model_catalog(settings: Settings) -> Catalog:  # noqa: ARG001  (a site's own catalog, one day)
@@ -265,7 +276,8 @@ def model_catalog(settings: Settings) -> Catalog:  # noqa: ARG001  (a site's own
 
 
 def model_shelf(settings: Settings) -> Shelf:
-    """Give the installed models."""
+    """Give the installed models, and the one that comes with Vedette."""
+    from vedette.detectors.catalog import SHIPPED
     from vedette.detectors.shelf import Shelf
 
     def trial(path: Path, card: ModelCard) -> object:
@@ -279,6 +291,7 @@ def model_shelf(settings: Settings) -> Shelf:
         settings.cache_dir,
         model_catalog(settings),
         bytes_max=settings.model_bytes_max,
+        shipped=SHIPPED,
         trial=trial,
     )
 
@@ -304,8 +317,8 @@ def load_model(
     *,
     classes: tuple[str, ...] | None = None,
     confidence: float | None = None,
-) -> Detector:
-    """Load an installed model or a file, to be shared by all sources.
+) -> tuple[Detector, ModelOrigin]:
+    """Load an installed or shipped model or a file, to be shared by all sources.
 
     Args:
         name_or_file: What to load.
@@ -320,9 +333,10 @@ def load_model(
     """
     from vedette.detectors.onnx import CONFIDENCE_FLOOR, OnnxDetector
 
-    path, card = model_shelf(settings).resolve(name_or_file)
+    shelf = model_shelf(settings)
+    path, card = shelf.resolve(name_or_file)
     floor = CONFIDENCE_FLOOR if confidence is None else min(CONFIDENCE_FLOOR, confidence / 2)
-    return OnnxDetector(
+    detector = OnnxDetector(
         path,
         card,
         cache_dir=settings.cache_dir,
@@ -330,6 +344,7 @@ def load_model(
         confidence_floor=floor,
         classes=classes,
     )
+    return detector, shelf.origin(name_or_file, card)
 
 
 def make_sinks(

@@ -88,6 +88,15 @@ class TransitionView(BaseModel):
     at: datetime
 
 
+class ModelView(BaseModel):
+    """Whose model looks, as the runner said."""
+
+    name: str
+    licence: str
+    source: str
+    card: Annotated[str | None, Field(description="Path of its card on the runner's machine.")]
+
+
 class HealthView(BaseModel):
     """How a source does, as its runner said last; null where nothing is known."""
 
@@ -128,6 +137,9 @@ class ScenarioView(ScenarioBrief):
 
     source: SourceView
     parameters: ParametersView
+    model: Annotated[
+        ModelView | None, Field(description="In the present or last run; null before its start.")
+    ]
     health: HealthView
     totals: dict[str, Any] | None
     runs: Annotated[list[RunView], Field(description=f"The newest {RUNS_SHOWN}.")]
@@ -158,6 +170,7 @@ def scenario_view(transaction: Transaction, scenario_id: str, seal: Seal) -> Sce
         **brief.model_dump(),
         source=_source(source_row(transaction, row.scenario.source_id), seal),
         parameters=_parameters(row.parameters),
+        model=_model(present),
         health=_health(transaction, row.scenario, present),
         totals=None if present is None else _object(present.totals),
         runs=[_run(one) for one in runs],
@@ -242,6 +255,11 @@ def _health(transaction: Transaction, scenario: Scenario, run: Row[Any] | None) 
         last_result_at=None if newest is None else moment(newest.at_ms),
         covered_until=moment_or_none(covered_until_ms(transaction, scenario.id, scenario.run)),
     )
+
+
+def _model(run: Row[Any] | None) -> ModelView | None:
+    said = ((None if run is None else _object(run.facts)) or {}).get("model")
+    return None if said is None else ModelView(**said)
 
 
 def _run(row: Row[Any]) -> RunView:

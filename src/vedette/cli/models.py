@@ -1,4 +1,4 @@
-"""`vedette models`: list, pull, add and remove the models that recognise things."""
+"""`vedette models`: list, show, pull, add and remove the models that recognise things."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vedette.detectors.shelf import ShelfModel
 
 app = typer.Typer(
-    help="List, pull, add and remove the models that recognise things.",
+    help="List, show, pull, add and remove the models that recognise things.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -30,7 +30,7 @@ Name = Annotated[str, typer.Argument(help="The model's name; see `vedette models
 @app.command(name="list", epilog="Example: vedette models list --json")
 @tells_errors
 def list_models(as_json: AsJson = False) -> None:
-    """Show what is installed and what can be pulled."""
+    """Show what is installed, what comes with Vedette and what can be pulled."""
     rows = _rows()
     if as_json:
         print(json.dumps(rows, indent=2))
@@ -53,6 +53,31 @@ def list_models(as_json: AsJson = False) -> None:
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
+@app.command(epilog="Example: vedette models show vedette-s1 --card")
+@tells_errors
+def show(
+    name: Name,
+    as_json: AsJson = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="Print its model card, the page for people, instead.")
+    ] = False,
+) -> None:
+    """Show what is known of a model: its card, whose it is, where its files lie."""
+    from vedette.domain.errors import BadInput, NotFound
+
+    if card and as_json:
+        raise BadInput("--card and --json: the model card is a page of text; ask for one of them")
+    row = next((row for row in _rows() if row["name"] == name), None)
+    if row is None:
+        raise NotFound(f"no model '{name}'; see vedette models list")
+    if card:
+        print(_page_of(row), end="")
+    elif as_json:
+        print(json.dumps(row))
+    else:
+        print(_shown(row))
+
+
 @app.command(epilog="Example: vedette models pull yolox-nano")
 @tells_errors
 def pull(name: Name, as_json: AsJson = False) -> None:
@@ -61,8 +86,14 @@ def pull(name: Name, as_json: AsJson = False) -> None:
     from vedette.wiring import model_catalog, model_shelf, pull_model
 
     settings = load_settings()
+    shelf = model_shelf(settings)
+    present = shelf.find(name)
+    if present is not None and present.is_shipped:
+        shelf.resolve(name)  # Says what is wrong where it is damaged.
+        _tell(present, "comes with Vedette, nothing to pull", as_json=as_json)
+        return
     wanted = model_catalog(settings).model(name)
-    there = model_shelf(settings).find(name) is not None
+    there = present is not None
     if not as_json:
         print(
             f"{name}: {wanted.size_bytes / 1e6:.1f} MB, licence {wanted.card.licence}, from "
@@ -110,20 +141,14 @@ def remove(name: Name, as_json: AsJson = False) -> None:
 
 
 def _rows() -> list[dict[str, Any]]:
-    """Give one row per model: what is installed, then what can be pulled."""
+    """Give one row per model: what is installed or shipped, then what can be pulled."""
     from vedette.settings import load_settings
     from vedette.wiring import model_catalog, model_shelf
 
     settings = load_settings()
     catalog = model_catalog(settings)
     installed = model_shelf(settings).models()
-    notes = {one.card.name: one.note for one in catalog}
-    rows = [
-        _row(one.name, one.card, "installed", one.size_bytes, one.problem or notes.get(one.name))
-        if one.card is not None
-        else _row(one.name, None, "damaged", one.size_bytes, one.problem)
-        for one in installed
-    ]
+    rows = [_installed(one) for one in installed]
     names = {one.name for one in installed}
     return rows + [
         _row(one.card.name, one.card, "to be pulled", one.size_bytes, one.note)
@@ -132,8 +157,18 @@ def _rows() -> list[dict[str, Any]]:
     ]
 
 
+def _installed(model: ShelfModel) -> dict[str, Any]:
+    state = "shipped" if model.is_shipped else "installed"
+    if model.card is None:
+        row = _row(model.name, None, "damaged", model.size_bytes, model.problem or "")
+    else:
+        row = _row(model.name, model.card, state, model.size_bytes, model.note)
+    pages = {"path": model.path, "card": model.card_path, "model_card": model.model_card}
+    return {**row, **{key: None if page is None else str(page) for key, page in pages.items()}}
+
+
 def _row(
-    name: str, card: ModelCard | None, state: str, size_bytes: int, note: str | None
+    name: str, card: ModelCard | None, state: str, size_bytes: int, note: str
 ) -> dict[str, Any]:
     return {
         "name": name,
@@ -146,8 +181,44 @@ def _row(
         "source": card.source if card else "",
         "labels": list(card.labels) if card else [],
         "confidence": card.confidence if card else None,
-        "note": note or "",
+        "label_confidence": list(card.label_confidence) if card else [],
+        "note": note,
+        "path": None,
+        "card": None,
+        "model_card": None,
     }
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """Give all of a row as lines for people."""
+    lines = [f"{row['name']}: {row['state']}{'; ' if row['note'] else ''}{row['note']}"]
+    if row["family"] is not None:
+        own = zip(row["labels"], row["label_confidence"], strict=False)
+        counts = ", ".join(f"{label} from {limit:g}" for label, limit in own)
+        lines += [
+            f"  finds       {_finds(row['labels'])}",
+            f"  counts      {counts or 'from {:g}'.format(row['confidence'])}",
+            f"  input       {row['family']}, {row['width']}x{row['height']}",
+            f"  licence     {row['licence']}",
+            f"  source      {row['source']}",
+        ]
+    lines.append(f"  file        {row['size_bytes'] / 1e6:.1f} MB, {row['path'] or 'not here'}")
+    if row["card"] is not None:
+        lines.append(f"  card        {row['card']}")
+    if row["model_card"] is not None:
+        lines.append(f"  to read it  vedette models show {row['name']} --card")
+    return "\n".join(lines)
+
+
+def _page_of(row: dict[str, Any]) -> str:
+    from vedette.domain.errors import NotFound
+
+    if row["model_card"] is None:
+        raise NotFound(
+            f"model '{row['name']}' has no model card; what is known of it: "
+            f"vedette models show {row['name']}"
+        )
+    return Path(row["model_card"]).read_text(encoding="utf-8")
 
 
 def _finds(labels: list[str]) -> str:
@@ -160,8 +231,7 @@ def _tell(model: ShelfModel, done: str, *, as_json: bool) -> None:
     card = model.card
     assert card is not None
     if as_json:
-        row = _row(model.name, card, "installed", model.size_bytes, None)
-        print(json.dumps({**row, "path": str(model.path)}))
+        print(json.dumps(_installed(model)))
         return
     print(
         f"{model.name}: {done}; family {card.family}, {card.width}x{card.height}, finds "

@@ -87,6 +87,8 @@ def shown(scenario: Mapping[str, Any], now: datetime) -> str:
     ]
     if run is not None and run["facts"] is not None:
         lines.append(f"  stream    {_stream(run['facts'])}")
+    if scenario["model"] is not None:
+        lines += _model(scenario["model"])
     lines.append(f"  health    {_health(scenario['health'], now)}")
     if run is not None:
         lines.append(f"  run       {_run(run, now)}")
@@ -108,10 +110,9 @@ def ended(scenario: Mapping[str, Any], truth: StreetTruth | None) -> str:
     lines = ["", _headline(scenario, run)]
     if totals is not None:
         frames = totals["frames"]
-        facts = (run or {}).get("facts") or {}
         lines += [
             summary.pictures_line(frames["looked_at"], frames["read"], frames["skipped"]),
-            f"  detector: {facts.get('detector') or scenario['parameters']['detector']}",
+            *_detector(scenario),
             "",
             *summary.objects_lines(counts_of(totals), frames["looked_at"]),
             *summary.places_lines(counts_of(totals)),
@@ -119,6 +120,12 @@ def ended(scenario: Mapping[str, Any], truth: StreetTruth | None) -> str:
     if scenario["status_reason"] == "completed":
         lines += summary.truth_lines(truth)
     return "\n".join(lines)
+
+
+def _detector(scenario: Mapping[str, Any]) -> list[str]:
+    if scenario["model"] is None:
+        return [f"  detector: {scenario['parameters']['detector']}"]
+    return summary.model_lines(scenario["model"])
 
 
 def why(scenario: Mapping[str, Any]) -> str:
@@ -207,6 +214,11 @@ def _stream(facts: Mapping[str, Any]) -> str:
     if facts["duration_s"] is not None:
         told.append(clock_text(round(facts["duration_s"])))
     return ", ".join([*told, f"looked at with {facts['detector']}"])
+
+
+def _model(model: Mapping[str, Any]) -> list[str]:
+    told = [f"  model     {model['name']}, licence {model['licence']}; {model['source']}"]
+    return [*told, f"            card {model['card']}"] if model["card"] else told
 
 
 def _health(health: Mapping[str, Any], now: datetime) -> str:

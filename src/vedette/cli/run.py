@@ -43,7 +43,7 @@ def run(
     detector: Annotated[
         str,
         typer.Option(
-            help="auto, motion, an installed model's name (`vedette models list`) or FILE.onnx.",
+            help="auto, motion, a model's name (`vedette models list`) or FILE.onnx.",
             metavar="NAME",
         ),
     ] = "auto",
@@ -118,17 +118,17 @@ def run(
         analysis = house.analysis(request, watch=bar.watch)
 
         def opened(facts: StreamFacts) -> None:
-            for note in analysis.notes:
-                bar.note(note)
+            if analysis.choice.note:
+                bar.note(analysis.choice.note)
             bar.opened(facts)
 
         with bar, stopping_on_signals(analysis.pipeline):
             report = analysis.carry_out(opened=opened)
     truth = wiring.known_truth(source, request.plan)
     if as_json:
-        print(summary.as_json(report, request, analysis.detector_name))
+        print(summary.as_json(report, request, analysis.model))
     else:
-        told = summary.as_text(report, request, analysis.detector_name, truth)
+        told = summary.as_text(report, request, analysis.model, truth)
         print(told, file=sys.stderr if to_stdout else sys.stdout)
     if report.failure is not None:
         raise report.failure

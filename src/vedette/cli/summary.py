@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vedette.cli.wording import clock_text
 
 if TYPE_CHECKING:
+    from vedette.domain.model_origin import ModelOrigin
     from vedette.domain.scene import Counts
     from vedette.runner.analysis import RunReport
     from vedette.sources.street import StreetTruth
@@ -41,12 +42,13 @@ def outputs_of(request: AnalysisRequest) -> dict[str, str]:
     return {name: str(target) for name, target in named.items() if target is not None}
 
 
-def as_json(report: RunReport, request: AnalysisRequest, detector: str) -> str:
+def as_json(report: RunReport, request: AnalysisRequest, model: ModelOrigin) -> str:
     """Give the documented object (docs/reference/run.md) on one line."""
     factor = report.realtime_factor
     summary: dict[str, Any] = {
         "source": report.facts.name,
-        "detector": detector,
+        "detector": model.name,
+        "model": model.as_json(),
         "interrupted": report.interrupted,
         "frames": {
             "read": report.frames.read,
@@ -81,12 +83,12 @@ def as_json(report: RunReport, request: AnalysisRequest, detector: str) -> str:
 
 
 def as_text(
-    report: RunReport, request: AnalysisRequest, detector: str, truth: StreetTruth | None
+    report: RunReport, request: AnalysisRequest, model: ModelOrigin, truth: StreetTruth | None
 ) -> str:
     """Give the summary a person reads."""
     frames = report.frames
     pictures = pictures_line(frames.looked_at, frames.read, frames.skipped)
-    lines = ["", _headline(report), pictures, f"  detector: {detector}", ""]
+    lines = ["", _headline(report), pictures, *model_lines(model.as_json()), ""]
     lines += objects_lines(report.counts, report.frames.looked_at)
     lines += places_lines(report.counts)
     lines += truth_lines(truth)
@@ -100,6 +102,12 @@ def as_text(
     if truth is not None:
         lines += ["", f"Next, your own: {program()} run YOUR.mp4 --annotated seen.mp4"]
     return "\n".join(lines)
+
+
+def model_lines(model: Mapping[str, Any]) -> list[str]:
+    """Tell whose model looked, and where its card is; `model` is `ModelOrigin.as_json`."""
+    told = [f"  detector: {model['name']}", f"    licence {model['licence']}; {model['source']}"]
+    return [*told, f"    card {model['card']}"] if model["card"] else told
 
 
 def program() -> str:

@@ -16,6 +16,8 @@ class Detector(ABC):
         name: The model's name, for people.
         labels: Name of every class it can find; `Detections.class_id` points into it.
         confidence: The confidence from which a detection counts, unless the user says otherwise.
+        label_confidence: Likewise for each of `labels`, in their order; empty where `confidence`
+            holds for all of them.
         keeps_state: True where the answer depends on earlier frames. Such a detector belongs to
             one source, gets its frames one by one in order, and its state is checkpointed. Others
             may be shared by all sources and called from many threads at once.
@@ -24,6 +26,7 @@ class Detector(ABC):
     name: str
     labels: tuple[str, ...]
     confidence: float
+    label_confidence: tuple[float, ...] = ()
     keeps_state: bool = False
 
     @abstractmethod

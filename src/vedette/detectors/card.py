@@ -96,6 +96,8 @@ class ModelCard:
         scores: What the class numbers are.
         labels: Name of every class, in the model's order.
         confidence: From here on a detection counts, unless the user says otherwise.
+        label_confidence: Likewise for each label, in the order of `labels`; empty where
+            `confidence` holds for all of them.
         nms_iou: Of two boxes of one class that overlap more, the weaker goes; 1 keeps all.
         licence: Of the weights, as their maker states it.
         source: Where the weights come from.
@@ -117,6 +119,7 @@ class ModelCard:
     pad: int = 114
     scores: Scores = Scores.GIVEN
     confidence: float = 0.5
+    label_confidence: tuple[float, ...] = ()
     nms_iou: float = 0.45
     licence: str = "unknown"
     source: str = "unknown"
@@ -168,12 +171,18 @@ def card_from_table(table: Mapping[str, Any], *, origin: str) -> ModelCard:
     """Make the card of checked values.
 
     Raises:
-        BadInput: a key without default is missing; names it.
+        BadInput: a key without default is missing, or two do not fit together; names them.
     """
     missing = [key for key in REQUIRED_KEYS if key not in table]
     if missing:
         raise BadInput(f"{origin}: lacks {', '.join(missing)}; see docs/reference/models.md")
-    return ModelCard(**checked_table(table, origin=origin))
+    card = ModelCard(**checked_table(table, origin=origin))
+    if len(card.label_confidence) not in (0, len(card.labels)):
+        raise BadInput(
+            f"{origin}: 'label_confidence' must have as many numbers as 'labels' has names "
+            f"({len(card.labels)}), not {len(card.label_confidence)}"
+        )
+    return card
 
 
 def read_card(path: Path) -> ModelCard:
@@ -245,6 +254,12 @@ def _fraction(value: Any) -> float:
     return _number(value, 0, 1)
 
 
+def _fractions(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list | tuple) or len(value) > LABELS_MAX:
+        raise ValueError("a list of numbers from 0 to 1, one per label")
+    return tuple(_fraction(one) for one in value)
+
+
 def _three(least: float, most: float) -> Any:
     def rule(value: Any) -> tuple[float, ...]:
         if not isinstance(value, list | tuple) or len(value) != 3:
@@ -304,6 +319,7 @@ _RULES: dict[str, Any] = {
     "pad": _whole(0, 255),
     "scores": _one_of(Scores),
     "confidence": _fraction,
+    "label_confidence": _fractions,
     "nms_iou": _fraction,
     "licence": _text,
     "source": _text,

@@ -1,9 +1,10 @@
-"""Models that can be pulled by name: where they lie, what they weigh, what they are."""
+"""Models known by name: those that can be pulled, and the one that comes with Vedette."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from vedette.detectors.card import Colours, Family, LetterboxKind, ModelCard, Scaling
 from vedette.detectors.coco import COCO_80
@@ -34,6 +35,28 @@ class CatalogModel:
     def file_name(self) -> str:
         """The last part of the address; a mirror has the file under this name."""
         return self.url.rsplit("/", 1)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedModel:
+    """The model that comes with Vedette: three files in one folder of the package.
+
+    Attributes:
+        name: Its name, also that of its file.
+        folder: Where `NAME.onnx`, its card and its model card lie.
+        sha256: The file's SHA-256; empty where none is pinned.
+        note: What a person chooses by.
+    """
+
+    name: str
+    folder: Path
+    sha256: str
+    note: str
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
+        return self.folder / f"{self.name}.onnx"
 
 
 class Catalog:
@@ -102,4 +125,13 @@ BUILT_IN = Catalog(
         3_659_407,
         "AP 25.8; the one to begin with, 8 ms per picture on one core",
     ),
+)
+
+# How it was trained, on what, and how good it is stands in its MODEL_CARD.md. Whoever replaces the
+# file pins the new one here: a test and every start compare.
+SHIPPED = ShippedModel(
+    "vedette-s1",
+    Path(__file__).parent / "shipped",
+    sha256="",
+    note="comes with Vedette; people and vehicles before cameras that stand still",
 )

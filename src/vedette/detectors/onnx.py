@@ -76,6 +76,7 @@ class OnnxDetector(Detector):
         self.name = card.name
         self.labels = card.labels
         self.confidence = card.confidence
+        self.label_confidence = card.label_confidence
         self._wanted = _wanted(card, classes)
         self._format = FORMATS[card.colours]
         self._decode: Decoder = DECODERS[card.family](card, floor=confidence_floor)

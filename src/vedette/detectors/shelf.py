@@ -1,6 +1,7 @@
 """The shelf of installed models: one folder each, with `model.onnx` and its card.
 
-A folder appears under its model's name only when it is whole, by one rename.
+A folder appears under its model's name only when it is whole, by one rename. Beside them stands the
+model that comes with Vedette, which nobody can remove.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from vedette.detectors.card import (
     read_card,
     read_card_table,
 )
-from vedette.detectors.catalog import Catalog
+from vedette.detectors.catalog import Catalog, ShippedModel
 from vedette.detectors.guess import card_for
 from vedette.detectors.session import Session, check_file
-from vedette.domain.errors import BadInput, ConfigError, Conflict, NotFound
+from vedette.domain.errors import BadInput, ConfigError, Conflict, ModelUnreadable, NotFound
+from vedette.domain.model_origin import ModelOrigin
 
 MODELS_DIR = "models"
 MODEL_FILE = "model.onnx"
+# For people: what it is for, what it learned from, how good it is. Not every model has one.
+MODEL_CARD_FILE = "MODEL_CARD.md"
 # Begins the folders of models on their way in or out; no model's name begins so.
 DRAFT = ".draft-"
 
@@ -46,6 +50,8 @@ class ShelfModel:
         size_bytes: Its length.
         card: How to use it; None where the card cannot be read.
         problem: Why not, or None.
+        note: What a person chooses by; empty where nobody wrote one.
+        is_shipped: It comes with Vedette.
     """
 
     name: str
@@ -53,6 +59,20 @@ class ShelfModel:
     size_bytes: int
     card: ModelCard | None
     problem: str | None = None
+    note: str = ""
+    is_shipped: bool = False
+
+    @property
+    def model_card(self) -> Path | None:
+        """Its model card, for people; None where it has none."""
+        page = self.path.parent / MODEL_CARD_FILE
+        return page if page.is_file() else None
+
+    @property
+    def card_path(self) -> Path | None:
+        """The page that tells most of it: its model card, else its card; None without either."""
+        card = self.path.parent / CARD_FILE
+        return self.model_card or (card if card.is_file() else None)
 
 
 class Shelf:
@@ -64,6 +84,7 @@ class Shelf:
         catalog: Catalog,
         *,
         bytes_max: int,
+        shipped: ShippedModel | None = None,
         trial: Callable[[Path, ModelCard], object] | None = None,
     ) -> None:
         """Look at the shelf below `cache_dir`; it need not exist yet.
@@ -72,26 +93,48 @@ class Shelf:
             cache_dir: Where models and what was made of them lie.
             catalog: Models that can be pulled.
             bytes_max: A larger model file is refused.
+            shipped: The model that comes with Vedette.
             trial: Loads a model before it is added; raises where it cannot be used.
         """
         self._cache_dir = cache_dir
         self._folder = cache_dir / MODELS_DIR
         self._catalog = catalog
         self._bytes_max = bytes_max
+        self._shipped = shipped
         self._trial = trial
 
     def models(self) -> list[ShelfModel]:
-        """Give what is installed, by name; a damaged one says its problem."""
+        """Give what is installed, by name, then what is shipped; a damaged one says its problem."""
+        shipped = self.shipped()
+        last = [] if shipped is None else [shipped]
         if not self._folder.is_dir():
-            return []
+            return last
         return [
             self._read(folder)
             for folder in sorted(self._folder.iterdir())
-            if folder.is_dir() and is_model_name(folder.name)
-        ]
+            if folder.is_dir() and is_model_name(folder.name) and not self._is_shipped(folder.name)
+        ] + last
+
+    def shipped(self) -> ShelfModel | None:
+        """Give the model that comes with Vedette; a damaged one says its problem."""
+        one = self._shipped
+        if one is None or not (one.sha256 or one.path.is_file()):
+            return None
+        size_bytes = one.path.stat().st_size if one.path.is_file() else 0
+        try:
+            check_file(one.path, bytes_max=self._bytes_max)
+            if one.sha256 and sha256_of(one.path) != one.sha256:
+                raise BadInput(f"{one.path}: is not the file that Vedette was published with")
+            card = read_card(one.folder / CARD_FILE)
+        except (BadInput, ModelUnreadable) as error:
+            return ShelfModel(one.name, one.path, size_bytes, None, str(error), is_shipped=True)
+        return ShelfModel(one.name, one.path, size_bytes, card, note=one.note, is_shipped=True)
 
     def best(self) -> str | None:
-        """Give the name of the model to use when nobody says: the catalog's order, then by name."""
+        """Give the name of the model to use when nobody says.
+
+        That is the catalog's best that is installed, else the first by name, else the shipped one.
+        """
         sound = [model.name for model in self.models() if model.card is not None]
         ranked = [model.card.name for model in self._catalog if model.card.name in sound]
         return next(iter([*ranked, *sound]), None)
@@ -114,11 +157,27 @@ class Shelf:
             raise NotFound(f"no model '{name_or_file}'; see vedette models list")
         model = self._installed(name_or_file)
         if model.card is None:
-            raise BadInput(
-                f"model '{model.name}': {model.problem}; remove and add it again "
-                f"(vedette models remove {model.name})"
+            mend = (
+                "install Vedette anew"
+                if model.is_shipped
+                else f"remove and add it again (vedette models remove {model.name})"
             )
+            raise BadInput(f"model '{model.name}': {model.problem}; {mend}")
         return model.path, model.card
+
+    def origin(self, name_or_file: str, card: ModelCard) -> ModelOrigin:
+        """Tell people whose model that is; `card` is what `resolve` gave for it."""
+        if _is_file_name(name_or_file):
+            beside = Path(name_or_file).with_suffix(".toml")
+            page = beside if beside.is_file() else None
+        else:
+            page = self._installed(name_or_file).card_path
+        return ModelOrigin(
+            name=card.name,
+            licence=card.licence,
+            source=card.source,
+            card=None if page is None else str(page.absolute()),
+        )
 
     def add(
         self, path: Path, *, name: str | None = None, card_file: Path | None = None
@@ -145,9 +204,15 @@ class Shelf:
 
         Raises:
             NotFound: it is not there.
+            Conflict: it comes with Vedette.
             ConfigError: its folder cannot be removed.
         """
         model = self._installed(name)
+        if model.is_shipped:
+            raise Conflict(
+                f"model '{name}' comes with Vedette and stays; to use another, name it with "
+                "--detector, or install one: auto takes it first"
+            )
         with _tells_folder(self._folder):
             made = sha256_of(model.path) if model.path.is_file() else None
             # One rename first: whoever looks sees the whole model or none.
@@ -159,7 +224,9 @@ class Shelf:
                     graph.unlink(missing_ok=True)
 
     def find(self, name: str) -> ShelfModel | None:
-        """Give the installed model of that name, or None."""
+        """Give the installed or shipped model of that name, or None."""
+        if self._is_shipped(name):
+            return self.shipped()
         folder = self._folder / name
         return self._read(folder) if is_model_name(name) and folder.is_dir() else None
 
@@ -169,6 +236,8 @@ class Shelf:
         Raises:
             Conflict: it is.
         """
+        if self._is_shipped(name):
+            raise Conflict(f"the model that comes with Vedette is '{name}'; give another --name")
         if self.find(name) is not None:
             raise Conflict(
                 f"there is a model '{name}' already; give another --name, or first: "
@@ -213,15 +282,20 @@ class Shelf:
             f"{', '.join(one.card.name for one in self._catalog) or 'none'}; see vedette models"
         )
 
+    def _is_shipped(self, name: str) -> bool:
+        return self._shipped is not None and self._shipped.name == name
+
     def _read(self, folder: Path) -> ShelfModel:
         path = folder / MODEL_FILE
         size_bytes = path.stat().st_size if path.is_file() else 0
         try:
             check_file(path, bytes_max=self._bytes_max)
             card = read_card(folder / CARD_FILE)
-        except BadInput as error:
+        except (BadInput, ModelUnreadable) as error:
             return ShelfModel(folder.name, path, size_bytes, None, str(error))
-        return ShelfModel(folder.name, path, size_bytes, card)
+        name = folder.name
+        note = self._catalog.model(name).note if name in self._catalog else ""
+        return ShelfModel(name, path, size_bytes, card, note=note)
 
     def _card(self, path: Path, card_file: Path | None, *, name: str | None) -> ModelCard:
         check_file(path, bytes_max=self._bytes_max)

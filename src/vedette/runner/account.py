@@ -14,6 +14,7 @@ from vedette.domain.detection import State
 from vedette.domain.event import Event
 from vedette.domain.frame import Frame
 from vedette.domain.ids import RunnerId
+from vedette.domain.model_origin import ModelOrigin
 from vedette.domain.prediction import Origin, prediction_row
 from vedette.domain.scene import Scene
 from vedette.domain.stream import StreamFacts
@@ -76,13 +77,16 @@ class Account:
         detector = bytes(state["detector_name"]).decode()
         return Saved(checkpoint.part_of(state, "pipeline"), detector)
 
-    def opened(self, facts: StreamFacts, detector: str, labels: tuple[str, ...]) -> None:
+    def opened(
+        self, facts: StreamFacts, detector: str, labels: tuple[str, ...], model: ModelOrigin
+    ) -> None:
         """Take up what the stream turned out to be; called anew after every reconnect.
 
         Args:
             facts: The stream.
             detector: Name of the model in use.
             labels: What that can find.
+            model: Whose it is.
         """
         self._detector = detector
         self._live = facts.live
@@ -96,6 +100,7 @@ class Account:
                 "duration_s": facts.duration_s,
                 "pictures": facts.pictures,
                 "detector": detector,
+                "model": model.as_json(),
             }
         )
         if self._buckets is not None:

@@ -15,6 +15,7 @@ from vedette.bus.base import Bus, Message
 from vedette.clock import Clock
 from vedette.domain.detection import State
 from vedette.domain.errors import (
+    BadInput,
     SourceError,
     StaleToken,
     Stopped,
@@ -25,6 +26,7 @@ from vedette.domain.errors import (
 from vedette.domain.frame import Frame
 from vedette.domain.health import Health
 from vedette.domain.ids import RunnerId, SourceId
+from vedette.domain.model_origin import ModelOrigin
 from vedette.domain.scenario import Happening, PipelineUp, RunEnded, StatusReason
 from vedette.domain.scene import Scene
 from vedette.runner.account import Account, Pack, Saved
@@ -62,7 +64,10 @@ class WorkOptions:
 
 
 class MakePipeline(Protocol):
-    """Makes the parts of one run; gives its pipeline and the name of the model it uses."""
+    """Makes the parts of one run.
+
+    Gives its pipeline, what to ask for to get its model again, and whose model that is.
+    """
 
     def __call__(
         self,
@@ -72,7 +77,7 @@ class MakePipeline(Protocol):
         watch: Callable[[Frame, Scene], None],
         stop: Stop,
         begins: Callable[[], None],
-    ) -> tuple[Pipeline, str]: ...
+    ) -> tuple[Pipeline, str, ModelOrigin]: ...
 
 
 class Work:
@@ -187,7 +192,10 @@ class Work:
 
     def _run(self) -> RunEnded | None:
         """Analyse until the source ends, waiting cannot mend it, or somebody stops it."""
-        saved = self._read_saved()
+        try:
+            saved = self._read_saved()
+        except BadInput as error:
+            return RunEnded(StatusReason.FAILED, f"{error}; start the scenario to begin a new run")
         state = None if saved is None else saved.pipeline
         # All of a run uses one model, whatever is installed meanwhile.
         self._detector = "" if saved is None else saved.detector
@@ -218,7 +226,7 @@ class Work:
 
     def _connect(self, state: State | None) -> tuple[bool, State | None]:
         """Open the source and take its frames; give whether it came to its own end."""
-        pipeline, self._detector = self._make(
+        pipeline, self._detector, model = self._make(
             self.assignment,
             detector=self._detector,
             watch=self._seen,
@@ -229,7 +237,7 @@ class Work:
         self._connected_mono_s = self._clock.monotonic_s()
         try:
             facts = pipeline.open(state)
-            self._account.opened(facts, self._detector, pipeline.labels)
+            self._account.opened(facts, self._detector, pipeline.labels, model)
             self._tell_health(Health(connected=True))
             self._connected_mono_s = self._clock.monotonic_s()
             pipeline.run()
