@@ -5,10 +5,11 @@ of support behind it. `rival` is what it showed lately instead. A rival that was
 becomes the background, and the old one stays as a *known* rival: a car that leaves after an hour
 uncovers a street that is still known.
 
-All times are media seconds, so that 30, 10 and 2 looks per second learn alike. Everything is plain
+All times are media time, so that 30, 10 and 2 looks per second learn alike. Everything is plain
 arrays and element-wise arithmetic in a fixed order: a background saved and loaded goes on to the
 last bit as if nothing had happened. (OpenCV's own subtractors keep their memory where nobody can
-read it.)
+read it.) Levels and times are kept in 16 bits, as finely as the picture needs them: all of it is
+written down at every commit.
 """
 
 from __future__ import annotations
@@ -23,20 +24,24 @@ import numpy.typing as npt
 
 from vedette.domain.detection import State
 
-Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Uint8 = npt.NDArray[np.uint8]
+Uint16 = npt.NDArray[np.uint16]
 
 # A thing that stands still is background once it was seen this long: a parked car should not stay
 # "moving" for ever, a person at a counter should. Also the most support a pixel can gather.
-ABSORB_S = 60.0
+ABSORB_MS = 60_000
 # While a background is young, a rival needs this many times its support: who stands in the
 # picture when the camera starts is forgotten soon after leaving.
-YOUNG_TIMES = 4.0
+YOUNG_TIMES = 4
 # A rival seen for less than this is a passer-by.
-LEARN_S = 1.0
-# How fast the background follows slow light (sun, clouds).
+LEARN_MS = 1000
+# How fast the background follows slow light (sun, clouds), and how often: a step between two
+# looks of 60 a second would be smaller than what 16 bits can hold.
 FOLLOW_S = 8.0
+FOLLOW_STEP_S = 0.19
+# While it is younger than this, every look counts.
+YOUNG_S = 2.0
 # What is not seen is forgotten this much slower than it was learned: a pedestrian in front of a
 # parked car does not make it new.
 DECAY = 0.25
@@ -48,6 +53,9 @@ LIMIT_MAX = 30
 NOISE_TIMES = 4.0
 NOISE_START = 1.0
 NOISE_S = 4.0
+# Parts of a level that `mean` and `noise` can tell apart; the latter is at most LIMIT_MAX / 2.
+MEAN_PARTS = 256
+NOISE_PARTS = 4096
 # Chroma has half the resolution of luma and less of its noise, so it counts more.
 CHROMA_TIMES = 2
 # Two looks at the same resting thing differ by less than this.
@@ -62,7 +70,7 @@ GAIN_MIN, GAIN_MAX, GAIN_STEP = 0.3, 3.0, 0.01
 # Luma that tells the factor: neither black nor clipped.
 GAIN_LUMA = (24, 230)
 
-ARRAYS = ("mean", "noise", "support_s", "rival", "rival_s", "known", "before", "ages")
+ARRAYS = ("mean", "noise", "support_ms", "rival", "rival_ms", "known", "before", "ages")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,16 +108,17 @@ class Background:
     def __init__(self, picture: Uint8) -> None:
         height, width, _ = picture.shape
         self.size = (height, width)
-        self._mean = picture.astype(np.float32)
-        self._noise = np.full(self.size, NOISE_START, np.float32)
-        self._support_s = np.zeros(self.size, np.float32)
+        self._mean = _mean_of(picture)
+        self._noise = np.full(self.size, NOISE_START * NOISE_PARTS, np.uint16)
+        self._support_ms = np.zeros(self.size, np.uint16)
         self._rival = picture.copy()
-        self._rival_s = np.zeros(self.size, np.float32)
+        self._rival_ms = np.zeros(self.size, np.uint16)
         self._known = np.zeros(self.size, np.bool_)
         # Luma of the last look.
         self._before = picture[:, :, 0].copy()
-        # Seconds learned so far, and the share of the picture that had changed in the last look.
-        self._ages = np.zeros(2, np.float64)
+        # Seconds learned so far, the share of the picture that had changed in the last look, and
+        # seconds since the levels last followed.
+        self._ages = np.zeros(3, np.float64)
 
     @property
     def learned_s(self) -> float:
@@ -118,13 +127,13 @@ class Background:
 
     def look(self, picture: Uint8, dt_s: float) -> Look:
         """Compare a picture with what is known."""
-        background = _uint8(self._mean)
+        background = _levels(self._mean, 1 / MEAN_PARTS)
         gain = _exposure_gain(picture, background)
         picture = _exposure_taken_back(picture, gain)
         distance = _distance(picture, background, sway=True)
         # Who brightens a dark picture brightens its noise.
         least = min(round(LIMIT_MIN / min(gain, 1.0)), LIMIT_MAX)
-        limit = np.clip(_uint8(self._noise * np.float32(NOISE_TIMES)), least, LIMIT_MAX)
+        limit = np.clip(_levels(self._noise, NOISE_TIMES / NOISE_PARTS), least, LIMIT_MAX)
         beside = distance > limit
         near_rival = _distance(picture, self._rival) < SAME_MAX
         share = int(np.count_nonzero(beside)) / beside.size
@@ -146,44 +155,52 @@ class Background:
             moving: bool (H, W): pixels of things. Other changes are taken for noise.
             gone: Likewise: pixels whose background shows a thing that has left.
         """
+        before_ms = round(self.learned_s * 1000)
         self._ages[0] += look.dt_s
+        # No look's rounding adds to another's.
+        dt_ms = np.uint16(min(round(self.learned_s * 1000) - before_ms, ABSORB_MS))
+        self._ages[2] += look.dt_s
+        if self._ages[2] >= FOLLOW_STEP_S or self.learned_s < YOUNG_S:
+            self._follow(look, moving, float(self._ages[2]))
+            self._ages[2] = 0.0
+        self._support_ms += np.minimum(ABSORB_MS - self._support_ms, dt_ms) * ~look.beside
+        self._learn_rival(look, int(dt_ms))
+        if gone.any():
+            self._mean[gone] = _mean_of(look.picture[gone])
+            self._support_ms[gone] = LEARN_MS
+
+    def _follow(self, look: Look, moving: Mask, dt_s: float) -> None:
+        """Move what the picture shows at rest, and its noise, towards what it shows now."""
         # A young background is the plain mean of what it saw, an old one follows slowly.
-        rate = max(1 - math.exp(-look.dt_s / FOLLOW_S), look.dt_s / max(self.learned_s, 1e-6))
-        _accumulate(look.picture, self._mean, rate, ~(look.beside | moving))
+        rate = max(1 - math.exp(-dt_s / FOLLOW_S), dt_s / max(self.learned_s, 1e-6))
+        _approach(self._mean, _mean_of(look.picture), rate, ~(look.beside | moving))
         off = cv2.absdiff(look.picture[:, :, 0], look.background[:, :, 0])
         # What merely stands there, however different from the background, is no noise.
         off = np.where(look.beside, np.minimum(off, look.flicker), off)
-        _accumulate(
-            np.minimum(off, LIMIT_MAX // 2).astype(np.uint8), self._noise,
-            1 - math.exp(-look.dt_s / NOISE_S), ~moving,
-        )  # fmt: skip
-        self._support_s += np.float32(look.dt_s) * ~look.beside
-        np.minimum(self._support_s, np.float32(ABSORB_S), out=self._support_s)
-        self._learn_rival(look)
-        if gone.any():
-            self._mean[gone] = look.picture[gone]
-            self._support_s[gone] = LEARN_S
+        noise = np.minimum(off, LIMIT_MAX // 2).astype(np.uint16) * np.uint16(NOISE_PARTS)
+        _approach(self._noise, noise, 1 - math.exp(-dt_s / NOISE_S), ~moving)
 
-    def _learn_rival(self, look: Look) -> None:
-        dt = np.float32(look.dt_s)
+    def _learn_rival(self, look: Look, dt_ms: int) -> None:
         picture, mean = look.picture.reshape(-1, 3), self._mean.reshape(-1, 3)
-        rival, rival_s = self._rival.reshape(-1, 3), self._rival_s.ravel()
-        known, support_s = self._known.ravel(), self._support_s.ravel()
-        rival_s -= dt * np.float32(DECAY)
-        np.maximum(rival_s, np.float32(0), out=rival_s)
+        rival, rival_ms = self._rival.reshape(-1, 3), self._rival_ms.ravel()
+        known, support_ms = self._known.ravel(), self._support_ms.ravel()
+        decay_ms = round(dt_ms * DECAY)
+        self._rival_ms -= np.minimum(self._rival_ms, np.uint16(decay_ms))
         seen = look.near_rival & look.beside
         again = np.flatnonzero(seen)
-        longer_s = rival_s[again] + dt * np.float32(1 + DECAY)
-        rival_s[again] = np.minimum(longer_s, np.float32(ABSORB_S))
-        new = np.flatnonzero(look.beside & ~seen & (self._rival_s <= 0))
+        longer_ms = rival_ms[again].astype(np.int32) + (dt_ms + decay_ms)
+        rival_ms[again] = np.minimum(longer_ms, ABSORB_MS)
+        new = np.flatnonzero(look.beside & ~seen & (self._rival_ms == 0))
         rival[new] = picture[new]
         known[new] = False
-        needed_s = np.clip(support_s[again] * np.float32(YOUNG_TIMES), LEARN_S, ABSORB_S)
-        won = again[rival_s[again] >= needed_s]
+        young_ms = support_ms[again].astype(np.int32) * YOUNG_TIMES
+        won = again[rival_ms[again] >= np.clip(young_ms, LEARN_MS, ABSORB_MS)]
         if len(won):
-            was = _uint8(mean[won])
-            mean[won], rival[won] = rival[won], was
-            support_s[won], rival_s[won] = rival_s[won], np.maximum(support_s[won], LEARN_S)
+            was = _levels(mean[won], 1 / MEAN_PARTS)
+            mean[won], rival[won] = _mean_of(rival[won]), was
+            rival_before_ms = rival_ms[won]
+            rival_ms[won] = np.maximum(support_ms[won], LEARN_MS)
+            support_ms[won] = rival_before_ms
             known[won] = True
 
     def export_state(self) -> State:
@@ -199,13 +216,19 @@ class Background:
         return background
 
 
-def _uint8(levels: Float32) -> Uint8:
-    result: Any = cv2.convertScaleAbs(levels)  # Rounds and saturates.
-    return np.asarray(result, np.uint8).reshape(levels.shape)
+def _mean_of(levels: Uint8) -> Uint16:
+    return levels.astype(np.uint16) * np.uint16(MEAN_PARTS)
 
 
-def _accumulate(levels: Uint8, mean: Float32, rate: float, where: Mask) -> None:
-    cv2.accumulateWeighted(levels, mean, rate, where.view(np.uint8))
+def _levels(parts: Uint16, level: float) -> Uint8:
+    result: Any = cv2.convertScaleAbs(parts, alpha=level)  # Rounds and saturates.
+    return np.asarray(result, np.uint8).reshape(parts.shape)
+
+
+def _approach(old: Uint16, new: Uint16, rate: float, where: Mask) -> None:
+    """Move `old` by a share of the way to `new`, in place."""
+    between = cv2.addWeighted(new, rate, old, 1 - rate, 0)
+    cv2.copyTo(between, where.view(np.uint8), old)
 
 
 def _distance(one: Uint8, two: Uint8, *, sway: bool = False) -> Uint8:

@@ -25,7 +25,7 @@ LEARN_S = 1.0
 # After a longer pause the picture counts as this old, not older: one look must not overrule all.
 PAUSE_MAX_S = 5.0
 # A ghost stays where it is: seen as one for this long, it is forgotten.
-GHOST_S = 0.6
+GHOST_MS = 600
 
 # Confidence is half at this many pixels, and half at this many times the limit.
 AREA_HALF_PX = 20.0
@@ -43,7 +43,7 @@ class MotionDetector(Detector):
         self.labels = ("moving",)
         self.confidence = confidence
         self._background: Background | None = None
-        self._ghost_s = np.zeros((0, 0), np.float32)
+        self._ghost_ms = np.zeros((0, 0), np.uint16)
         self._last_pts_s = 0.0
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
@@ -67,14 +67,14 @@ class MotionDetector(Detector):
 
     def _begin(self, picture: Uint8) -> Detections:
         self._background = Background(picture)
-        self._ghost_s = np.zeros(self._background.size, np.float32)
+        self._ghost_ms = np.zeros(self._background.size, np.uint16)
         return no_detections(self.labels)
 
     def _gone(self, blobs: Blobs, dt_s: float) -> Mask:
         """Give the pixels that were those of a ghost for long enough."""
-        self._ghost_s += np.float32(dt_s)
-        self._ghost_s *= blobs.ghosts
-        return self._ghost_s >= np.float32(GHOST_S)
+        self._ghost_ms += np.minimum(GHOST_MS - self._ghost_ms, np.uint16(round(dt_s * 1000)))
+        self._ghost_ms *= blobs.ghosts
+        return self._ghost_ms >= GHOST_MS
 
     def _in_source_pixels(self, things: list[Blob], scale: tuple[float, float]) -> Detections:
         xyxy = np.array([thing.xyxy for thing in things], np.float32).reshape(-1, 4)
@@ -84,7 +84,10 @@ class MotionDetector(Detector):
         return found.take(np.lexsort((*xyxy.T[::-1], -confidence)))
 
     def export_state(self) -> State:
-        state: State = {"last_pts_s": np.array([self._last_pts_s]), "ghost_s": self._ghost_s.copy()}
+        state: State = {
+            "last_pts_s": np.array([self._last_pts_s]),
+            "ghost_ms": self._ghost_ms.copy(),
+        }
         if self._background is not None:
             parts = self._background.export_state()
             state |= {f"background.{name}": array for name, array in parts.items()}
@@ -92,7 +95,7 @@ class MotionDetector(Detector):
 
     def load_state(self, state: State) -> None:
         self._last_pts_s = float(state["last_pts_s"][0])
-        self._ghost_s = np.array(state["ghost_s"])
+        self._ghost_ms = np.array(state["ghost_ms"])
         prefix = "background."
         parts = {
             name.removeprefix(prefix): array

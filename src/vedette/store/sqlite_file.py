@@ -51,6 +51,8 @@ def make_engine(path: Path) -> Engine:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA cache_size=-4000")  # 4 MB a connection.
+        # Else every transaction that can be undone alone writes what it replaces to /var/tmp first.
+        connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
 
     return engine
