@@ -248,8 +248,15 @@ def _make_analyzer(request: AnalysisRequest, detector: Detector) -> Analyzer:
     """Make what follows and counts: by the user's threshold, else by the model's own ones."""
     from vedette.analytics.scene import Analyzer
 
-    confidence = detector.confidence if request.confidence is None else request.confidence
-    return Analyzer(request.plan, confidence=confidence, classes=request.classes)
+    plan, classes = request.plan, request.classes
+    if request.confidence is not None:
+        return Analyzer(plan, confidence=request.confidence, classes=classes)
+    return Analyzer(
+        plan,
+        confidence=detector.confidence,
+        label_confidence=dict(zip(detector.labels, detector.label_confidence, strict=False)),
+        classes=classes,
+    )
 
 
 def choose_detector(request: AnalysisRequest, settings: Settings) -> Choice:
@@ -335,7 +342,8 @@ def load_model(
 
     shelf = model_shelf(settings)
     path, card = shelf.resolve(name_or_file)
-    floor = CONFIDENCE_FLOOR if confidence is None else min(CONFIDENCE_FLOOR, confidence / 2)
+    own = min(card.label_confidence or (card.confidence,))
+    floor = min(CONFIDENCE_FLOOR, (own if confidence is None else confidence) / 2)
     detector = OnnxDetector(
         path,
         card,

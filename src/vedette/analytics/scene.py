@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -41,6 +41,7 @@ class Analyzer:
         plan: ScenePlan,
         *,
         confidence: float,
+        label_confidence: Mapping[str, float] | None = None,
         classes: Sequence[str] | None = None,
         tuning: Tuning | None = None,
     ) -> None:
@@ -49,6 +50,7 @@ class Analyzer:
         Args:
             plan: Zones and lines.
             confidence: From here on a detection may begin a track, in (0, 1].
+            label_confidence: Likewise for these labels; the others keep to `confidence`.
             classes: Only these labels are looked at; None means all.
             tuning: The tracker's limits.
         """
@@ -56,13 +58,15 @@ class Analyzer:
         self._classes = None if classes is None else tuple(classes)
         self._tuning = tuning or Tuning()
         self._confidence = confidence
+        self._label_confidence = dict(label_confidence or {})
+        self._limits: tuple[tuple[str, ...], list[float]] = ((), [])
         # Below the user's own threshold by enough to bridge weak moments, however low that is.
-        self._weak_confidence = min(self._tuning.weak_confidence, confidence / 2)
+        lowest = min([confidence, *self._label_confidence.values()])
+        self._weak_confidence = min(self._tuning.weak_confidence, lowest / 2)
         # As the detector's own numbers are: exactly as strong as the limit is strong enough.
         self._weak_float32 = float(np.float32(self._weak_confidence))
         self._labels = Labels()
         self._tracker = Tracker(
-            confidence=confidence,
             tuning=self._tuning,
             zones=len(plan.zones),
             lines=len(plan.lines),
@@ -175,19 +179,19 @@ class Analyzer:
 
     def _found(self, detections: Detections) -> list[Found]:
         """Give the detections worth looking at."""
-        numbers = self._labels.numbers(detections.labels)
+        numbers, limits = self._labels.numbers(detections.labels), self._limits_of(detections)
         kin, weakest = self._labels.kin, self._weak_float32
         chosen = None
         if self._classes is not None:
             chosen = self._labels.chosen(self._classes or ("",))
         found = []
-        for corners, confidence, class_id in zip(
+        for sides, confidence, class_id in zip(
             detections.xyxy.tolist(),
             detections.confidence.tolist(),
             detections.class_id.tolist(),
             strict=True,
         ):
-            left, top, right, bottom = corners
+            left, top, right, bottom = sides
             width, height = right - left, bottom - top
             # Also leaves out NaN and infinity.
             if not (confidence >= weakest and 0 < width < math.inf and 0 < height < math.inf):
@@ -195,8 +199,18 @@ class Analyzer:
             label = numbers[class_id]
             if chosen is None or chosen[label]:
                 box = (left + width / 2, top + height / 2, width, height)
-                found.append(Found((left, top, right, bottom), box, confidence, label, kin[label]))
+                strong = confidence >= limits[class_id]
+                corners = (left, top, right, bottom)
+                found.append(Found(corners, box, confidence, strong, label, kin[label]))
         return found
+
+    def _limits_of(self, detections: Detections) -> list[float]:
+        """Give from where on a detection counts, for each of the detector's labels."""
+        labels = detections.labels
+        if self._limits[0] is not labels:
+            own = self._label_confidence
+            self._limits = (labels, [own.get(label, self._confidence) for label in labels])
+        return self._limits[1]
 
     def _endings(self, frame: Frame, tracks: list[Track]) -> list[Event]:
         """Give what the end of confirmed tracks brings with it."""
@@ -284,7 +298,7 @@ class Analyzer:
                 zones = self._zones.names(track)
                 seen = SceneObject(names[track.label], one.confidence, one.corners, track.id, zones)
                 tracked.append((track.id, seen))
-            elif not one.twin and one.confidence >= self._confidence:
+            elif not one.twin and one.strong:
                 label = names[one.label]
                 zones = self._zones.names_at(self._stands_at(one), label, self._wh_px)
                 others.append(SceneObject(label, one.confidence, one.corners, None, zones))
@@ -304,6 +318,8 @@ class Analyzer:
         return {
             "plan": asdict(self._plan),
             "confidence": self._confidence,
+            # Left out where there are none, so that what was saved before they came is still read.
+            **({"label_confidence": self._label_confidence} if self._label_confidence else {}),
             "classes": self._classes,
             "tuning": asdict(self._tuning),
         }

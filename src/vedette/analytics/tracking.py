@@ -69,6 +69,7 @@ class Found:
         corners: Pixels.
         box: The same as centre x, centre y, width, height.
         confidence: In [0, 1].
+        strong: True where it counts: it may begin a track. A weak one only goes on with tracks.
         label, kin: Numbers of `Labels`.
         track: Whose look it is; None for nobody's.
         twin: True for the weaker one of two boxes around one object, to be ignored.
@@ -77,6 +78,7 @@ class Found:
     corners: Corners
     box: Box
     confidence: float
+    strong: bool
     label: int
     kin: int
     track: Track | None = None
@@ -112,10 +114,9 @@ class Tracker:
         next_id: The next confirmed one's.
     """
 
-    def __init__(self, *, confidence: float, tuning: Tuning, zones: int, lines: int) -> None:
+    def __init__(self, *, tuning: Tuning, zones: int, lines: int) -> None:
         self.tracks: list[Track] = []
         self.next_id = 1
-        self._confidence = confidence
         self._tuning = tuning
         self._zones = zones
         self._lines = lines
@@ -172,7 +173,7 @@ class Tracker:
         tracks = [
             track for track in self.tracks if not self._has_lapsed(now_s - track.seen_s, elapsed_s)
         ]
-        matching = _Matching(tracks, found, self._confidence, tuning)
+        matching = _Matching(tracks, found, tuning)
         # Only who was seen lately goes on with a weak detection.
         recent_s = max(tuning.weak_unseen_s, elapsed_s + SAME_S)
         matching.look_for_overlaps(lambda track: now_s - track.seen_s <= recent_s)
@@ -184,7 +185,7 @@ class Tracker:
     def _begin(self, now_s: float, found: Sequence[Found]) -> None:
         """Begin a track for every strong detection left."""
         for one in found:
-            if one.track is None and not one.twin and one.confidence >= self._confidence:
+            if one.track is None and not one.twin and one.strong:
                 one.track = Track(
                     motion=kalman.started(one.box),
                     kin=one.kin,
@@ -203,7 +204,7 @@ class Tracker:
             for one in found
             if one.track is not None
             and not one.track.id
-            and one.confidence >= self._confidence
+            and one.strong
             and self._is_sure(one.track, now_s)
         ]
         if len(sure) > 1:
@@ -224,12 +225,9 @@ class Tracker:
 class _Matching:
     """The tracks and detections of one picture, and who of them is still to be had."""
 
-    def __init__(
-        self, tracks: Sequence[Track], found: Sequence[Found], confidence: float, tuning: Tuning
-    ) -> None:
+    def __init__(self, tracks: Sequence[Track], found: Sequence[Found], tuning: Tuning) -> None:
         self._tracks = tracks
         self._found = found
-        self._confidence = confidence
         self._tuning = tuning
         self._is_free = [True] * len(tracks)
         # By whether the track is confirmed, and the detection strong: what each pair would cost.
@@ -259,8 +257,7 @@ class _Matching:
         self, at: int, other: int, likeness: float, is_recent: Callable[[Track], bool]
     ) -> None:
         track, one = self._tracks[at], self._found[other]
-        strong = one.confidence >= self._confidence
-        if strong:
+        if one.strong:
             # An object seen more surely is the likelier continuation (ByteTrack's score fusion).
             similarity = likeness * one.confidence
             wished = likeness >= self._tuning.overlap_min
@@ -268,7 +265,7 @@ class _Matching:
             similarity = likeness
             wished = likeness >= self._tuning.weak_overlap_min and is_recent(track)
         if wished and similarity > 0:
-            costs = self._wishes.setdefault((track.id > 0, strong), {})
+            costs = self._wishes.setdefault((track.id > 0, one.strong), {})
             costs[at, other] = -similarity
 
     def take(self, *, known: bool, strong: bool) -> None:
@@ -285,11 +282,7 @@ class _Matching:
 
     def take_within_reach(self, wh_px: Point) -> None:
         """Give who is left strong detections that do not overlap, but are near and of like size."""
-        left = [
-            other
-            for other, one in enumerate(self._found)
-            if _is_left(one) and one.confidence >= self._confidence
-        ]
+        left = [other for other, one in enumerate(self._found) if _is_left(one) and one.strong]
         if not left or not any(self._is_free):
             return
         for known in (True, False):
