@@ -11,7 +11,7 @@ import pytest
 from vedette.detectors.card import Family, ModelCard, Scores
 from vedette.detectors.detr import DetrDecoder
 from vedette.detectors.letterbox import Letterbox
-from vedette.detectors.nms import DETECTIONS_MAX, RawBoxes, finished, suppressed
+from vedette.detectors.nms import DETECTIONS_MAX, LOOP_MAX, RawBoxes, finished, suppressed
 from vedette.detectors.yolo import Yolov8Decoder, YoloxDecoder
 from vedette.domain.errors import DetectorError, ModelUnreadable
 
@@ -219,9 +219,9 @@ def test_suppression_agrees_with_its_definition(seed: int) -> None:
     assert 3 < len(found) < 200
 
 
-def raw_boxes(count: int, seed: int) -> RawBoxes:
+def raw_boxes(count: int, seed: int, *, spread: float = 400) -> RawBoxes:
     rng = np.random.default_rng(seed)
-    corner = rng.random((count, 2)) * 400
+    corner = rng.random((count, 2)) * spread
     size = 2 + rng.random((count, 2)) * 5
     return RawBoxes(
         np.concatenate([corner, corner + size], axis=1).astype(np.float32),
@@ -233,9 +233,10 @@ def raw_boxes(count: int, seed: int) -> RawBoxes:
 WIDE = Letterbox(832, 512, 416, 256, 0, 0, 416, 256)
 
 
-def test_detections_do_not_depend_on_the_order_of_the_cells() -> None:
-    raw = raw_boxes(150, 3)
-    order = np.random.default_rng(4).permutation(150)
+@pytest.mark.parametrize("count", [40, 150])
+def test_detections_do_not_depend_on_the_order_of_the_cells(count: int) -> None:
+    raw = raw_boxes(count, 3)
+    order = np.random.default_rng(4).permutation(count)
 
     one = finished(raw, WIDE, LABELS, nms_iou=0.45)
     other = finished(RawBoxes(*(part[order] for part in raw)), WIDE, LABELS, nms_iou=0.45)
@@ -243,6 +244,25 @@ def test_detections_do_not_depend_on_the_order_of_the_cells() -> None:
     assert np.array_equal(one.xyxy, other.xyxy)
     assert np.array_equal(one.class_id, other.class_id)
     assert (np.diff(one.confidence) <= 0).all()
+
+
+def test_few_boxes_are_finished_as_among_many() -> None:
+    few, others = raw_boxes(LOOP_MAX, 3, spread=20), raw_boxes(LOOP_MAX, 4, spread=20)
+    many = RawBoxes(
+        np.concatenate([few.xyxy, others.xyxy + 100]),  # Touching none of the few.
+        np.concatenate([few.score, others.score]),
+        np.concatenate([few.class_id, others.class_id]),
+    )
+
+    found = finished(few, WIDE, LABELS, nms_iou=0.45)
+
+    among_many = finished(many, WIDE, LABELS, nms_iou=0.45)
+    ours = among_many.take(among_many.xyxy[:, 0] < 200)
+    assert 10 < len(found) < LOOP_MAX
+    assert len(among_many) > len(found)
+    assert found.xyxy.tolist() == ours.xyxy.tolist()
+    assert found.confidence.tolist() == ours.confidence.tolist()
+    assert found.class_id.tolist() == ours.class_id.tolist()
 
 
 def test_there_are_never_more_than_three_hundred_detections() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,14 +30,21 @@ class Letterbox:
     width: int
     height: int
 
+    _way_back: tuple[Float32, Float32, Float32] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        scale = (self.frame_width / self.width, self.frame_height / self.height)
+        sides = ((self.left, self.top), scale, (self.frame_width, self.frame_height))
+        start, factor, limit = (np.array(side * 2, np.float32) for side in sides)
+        object.__setattr__(self, "_way_back", (start, factor, limit))
+
     def to_source(self, xyxy: Float32) -> Float32:
         """Give boxes (N, 4) of the input in pixels of the source frame, clipped to it."""
-        scale_x = self.frame_width / self.width
-        scale_y = self.frame_height / self.height
-        scale = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
-        start = np.array([self.left, self.top, self.left, self.top], np.float32)
-        limit = np.array([self.frame_width, self.frame_height] * 2, np.float32)
-        boxes: Float32 = np.clip((xyxy - start) * scale, np.float32(0), limit)
+        start, factor, limit = self._way_back
+        boxes: Float32 = (xyxy - start) * factor
+        # Not np.clip, which is a third of the whole.
+        np.maximum(boxes, np.float32(0), out=boxes)
+        np.minimum(boxes, limit, out=boxes)
         return boxes
 
 

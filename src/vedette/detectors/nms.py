@@ -17,6 +17,8 @@ DETECTIONS_MAX = 300
 CANDIDATES_MAX = 3000
 # Boxes compared with each other at once: one step for an ordinary picture, some hundred kB at most.
 BLOCK = 128
+# Up to here plain floats are faster than arrays: a picture of a street has some two dozen boxes.
+LOOP_MAX = 64
 
 
 class RawBoxes(NamedTuple):
@@ -37,16 +39,36 @@ def finished(
     """Suppress doubles, go back to source pixels, clip and sort."""
     if not len(raw.score):
         return no_detections(labels)
-    order = _strongest_first(raw)
-    xyxy, score, class_id = raw.xyxy[order], raw.score[order], raw.class_id[order]
-    if nms_iou < 1:
-        kept = suppressed(xyxy, class_id, iou_max=nms_iou)
-        xyxy, score, class_id = xyxy[kept], score[kept], class_id[kept]
-    source = letterbox.to_source(xyxy)
+    order = _best_of_few(raw, nms_iou) if len(raw.score) <= LOOP_MAX else _best(raw, nms_iou)
+    source = letterbox.to_source(raw.xyxy[order])
     # A box found wholly in the padding has nothing left of it.
-    real = (source[:, 2] > source[:, 0]) & (source[:, 3] > source[:, 1])
-    best = np.flatnonzero(real)[:DETECTIONS_MAX]
-    return Detections(source[best], score[best], class_id[best], labels)
+    real = source[:, 2:] > source[:, :2]
+    if len(order) > DETECTIONS_MAX or not real.all():
+        best = np.flatnonzero(real.all(axis=1))[:DETECTIONS_MAX]
+        source, order = source[best], order[best]
+    return Detections(source, raw.score[order], raw.class_id[order], labels)
+
+
+def _best(raw: RawBoxes, nms_iou: float) -> npt.NDArray[np.intp]:
+    """Give the places of the boxes that no stronger one covers, strongest first."""
+    # Equal scores are put in order of their boxes: the answer must not hang on the model's order.
+    x1, y1, x2, y2 = raw.xyxy.T
+    order: npt.NDArray[np.intp] = np.lexsort((y2, x2, y1, x1, -raw.score))[:CANDIDATES_MAX]
+    if nms_iou >= 1:
+        return order
+    return order[suppressed(raw.xyxy[order], raw.class_id[order], iou_max=nms_iou)]
+
+
+def _best_of_few(raw: RawBoxes, nms_iou: float) -> npt.NDArray[np.intp]:
+    """Give what `_best` gives, on plain floats."""
+    boxes, scores, class_id = raw.xyxy.tolist(), raw.score.tolist(), raw.class_id.tolist()
+    order = sorted(range(len(scores)), key=lambda at: (-scores[at], boxes[at]))
+    if nms_iou < 1:
+        kept = _suppressed_one_by_one(
+            [boxes[at] for at in order], [class_id[at] for at in order], nms_iou
+        )
+        order = [order[at] for at in kept]
+    return np.array(order, dtype=np.intp)
 
 
 def suppressed(xyxy: Float32, class_id: Int32, *, iou_max: float) -> npt.NDArray[np.intp]:
@@ -59,7 +81,37 @@ def suppressed(xyxy: Float32, class_id: Int32, *, iou_max: float) -> npt.NDArray
 
     Source: greedy suppression as in the Pascal VOC development kit, per class.
     """
-    sides = np.ascontiguousarray(xyxy.T)
+    # Worked out in float64 either way, so that it does not matter how many there are.
+    if len(xyxy) > LOOP_MAX:
+        return np.array(_suppressed_by_blocks(xyxy, class_id, iou_max), dtype=np.intp)
+    kept = _suppressed_one_by_one(xyxy.tolist(), class_id.tolist(), iou_max)
+    return np.array(kept, dtype=np.intp)
+
+
+def _suppressed_one_by_one(
+    boxes: list[list[float]], class_id: list[int], iou_max: float
+) -> list[int]:
+    kept: list[int] = []
+    kept_of: dict[int, list[tuple[float, float, float, float, float]]] = {}
+    for at, ((x1, y1, x2, y2), label) in enumerate(zip(boxes, class_id, strict=True)):
+        area = (x2 - x1) * (y2 - y1)
+        stronger = kept_of.setdefault(label, [])
+        for other_x1, other_y1, other_x2, other_y2, other_area in stronger:
+            # Not min and max: a call costs more than all the rest of a line.
+            width = (x2 if x2 < other_x2 else other_x2) - (x1 if x1 > other_x1 else other_x1)
+            height = (y2 if y2 < other_y2 else other_y2) - (y1 if y1 > other_y1 else other_y1)
+            if width > 0 and height > 0:
+                common = width * height
+                if common > iou_max * (area + other_area - common):
+                    break
+        else:
+            kept.append(at)
+            stronger.append((x1, y1, x2, y2, area))
+    return kept
+
+
+def _suppressed_by_blocks(xyxy: Float32, class_id: Int32, iou_max: float) -> list[int]:
+    sides = np.ascontiguousarray(xyxy.T, dtype=np.float64)
     waiting = np.arange(len(xyxy))
     kept: list[int] = []
     while len(waiting):
@@ -75,11 +127,11 @@ def suppressed(xyxy: Float32, class_id: Int32, *, iou_max: float) -> npt.NDArray
         if len(waiting):
             doubles = _doubles(sides, class_id, block[best], waiting, iou_max)
             waiting = waiting[~doubles.any(axis=0)]
-    return np.array(kept, dtype=np.intp)
+    return kept
 
 
 def _doubles(
-    sides: Float32,
+    sides: npt.NDArray[np.float64],
     class_id: Int32,
     strong: npt.NDArray[np.intp],
     weak: npt.NDArray[np.intp],
@@ -96,10 +148,3 @@ def _doubles(
     covered = common > iou_max * (other_area + area - common)
     doubles: npt.NDArray[np.bool_] = covered & (class_id[strong, None] == class_id[weak])
     return doubles
-
-
-def _strongest_first(raw: RawBoxes) -> npt.NDArray[np.intp]:
-    # Equal scores are put in order of their boxes: the answer must not hang on the model's order.
-    keys = (*(raw.xyxy[:, side] for side in (3, 2, 1, 0)), -raw.score)
-    order: npt.NDArray[np.intp] = np.lexsort(keys)[:CANDIDATES_MAX]
-    return order

@@ -24,7 +24,8 @@ GRIDS_MAX = 16
 # Beyond this a number is no score but a logit, and the card is wrong. (Rounding may pass 1.)
 SCORE_MAX = 1.01
 
-Grid = tuple[Float32, Float32]
+# Of each cell: its column and row, its pixels, and half of them; (A, 4).
+Grid = Float32
 
 
 class YoloxDecoder:
@@ -48,27 +49,30 @@ class YoloxDecoder:
             DetectorError: numbers that are not finite, or scores that are none.
             ModelUnreadable: tensors of another shape.
         """
-        cells, stride = self._grid(canvas)
-        rows = one_picture(outputs, self._card, (len(cells), 5 + len(self._card.labels)))
+        grid = self._grid(canvas)
+        rows = one_picture(outputs, self._card, (len(grid), 5 + len(self._card.labels)))
         # Brought together once: of every row it is a cache line of its own.
-        objectness = self._scores(np.ascontiguousarray(rows[:, 4]))
-        near = np.flatnonzero(objectness >= self._floor)
-        rows = rows[near]
-        class_id = rows[:, 5:].argmax(axis=1)
-        score = objectness[near] * self._scores(rows[np.arange(len(rows)), 5 + class_id])
-        strong = score >= self._floor
-        rows, near = rows[strong], near[strong]
+        objectness = self._made_scores(np.ascontiguousarray(rows[:, 4]))
+        near = (~(objectness < self._floor)).nonzero()[0]  # With those that are NaN.
+        if not len(near):
+            return RawBoxes(np.zeros((0, 4), np.float32), objectness[near], near.astype(np.int32))
+        rows, objectness = rows[near], objectness[near]
+        classes = rows[:, 5:]
+        class_id, best = classes.argmax(axis=1), self._made_scores(classes.max(axis=1))
+        check_scores(objectness, self._card)
+        check_scores(best, self._card)
+        score = objectness * best
+        strong = (score >= self._floor).nonzero()[0]
+        rows, cells = rows[strong], grid[near[strong]]
         with np.errstate(over="ignore", invalid="ignore"):  # What overflows is found just below.
-            centre = (rows[:, 0:2] + cells[near]) * stride[near]
-            half = np.exp(rows[:, 2:4]) * (stride[near] / 2)
+            centre = (rows[:, 0:2] + cells[:, 0:2]) * cells[:, 2:3]
+            half = np.exp(rows[:, 2:4]) * cells[:, 3:4]
             xyxy = np.concatenate([centre - half, centre + half], axis=1)
         check_finite(xyxy, self._card)
         return RawBoxes(xyxy, score[strong], class_id[strong].astype(np.int32))
 
-    def _scores(self, values: Float32) -> Float32:
-        scores = sigmoid(values) if self._card.scores is Scores.SIGMOID else values
-        check_scores(scores, self._card)
-        return scores
+    def _made_scores(self, values: Float32) -> Float32:
+        return sigmoid(values) if self._card.scores is Scores.SIGMOID else values
 
     def _grid(self, canvas: tuple[int, int]) -> Grid:
         grid = self._grids.get(canvas)
@@ -111,14 +115,14 @@ def cell_count(canvas: tuple[int, int], strides: Sequence[int]) -> int:
 
 
 def cell_grid(canvas: tuple[int, int], strides: Sequence[int]) -> Grid:
-    """Give (A, 2) cell columns and rows, and (A, 1) pixels per cell, in the head's order."""
-    cells, sizes = [], []
+    """Give the cells of all grids in the head's order."""
+    cells = []
     for stride in strides:
         rows, columns = canvas[0] // stride, canvas[1] // stride
         y, x = np.mgrid[0:rows, 0:columns]
-        cells.append(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32))
-        sizes.append(np.full((rows * columns, 1), stride, np.float32))
-    return np.concatenate(cells), np.concatenate(sizes)
+        size = np.full(x.size, stride)
+        cells.append(np.stack([x.ravel(), y.ravel(), size, size / 2], axis=1))
+    return np.concatenate(cells).astype(np.float32)
 
 
 def corners(centre_size: Float32) -> Float32:
@@ -167,13 +171,15 @@ def check_finite(values: Float32, card: ModelCard) -> None:
 def check_scores(scores: Float32, card: ModelCard) -> None:
     """Refuse scores that are none.
 
+    Minus infinity passes: it is the logarithm of nought, and reaches no floor.
+
     Raises:
-        DetectorError: one is not finite, or far above 1.
+        DetectorError: one is NaN, or far above 1.
     """
     if not len(scores):
         return
     highest = scores.max()  # NaN spreads through max.
-    if not highest <= SCORE_MAX or not np.isfinite(scores.min()):
+    if not highest <= SCORE_MAX:
         check_finite(scores, card)
         raise DetectorError(
             f"model '{card.name}': scores up to {highest:.4g} are no scores in 0..1; "
