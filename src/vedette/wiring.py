@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from vedette.sources.street import StreetTruth
 
 RUN_SCENARIO_ID = "run"
+# Weaker than this is nothing, whatever a card says.
+CONFIDENCE_LEAST = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +345,8 @@ def load_model(
     shelf = model_shelf(settings)
     path, card = shelf.resolve(name_or_file)
     own = min(card.label_confidence or (card.confidence,))
-    floor = min(CONFIDENCE_FLOOR, (own if confidence is None else confidence) / 2)
+    least = (own if confidence is None else confidence) / 2
+    floor = min(CONFIDENCE_FLOOR, max(least, CONFIDENCE_LEAST))
     detector = OnnxDetector(
         path,
         card,
