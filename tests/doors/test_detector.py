@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.tiny import tiny_detector
+from detectors.tiny import guessed_card, tiny_detector
 from pictures import ArrayFrame
 from tiny_onnx import people_picture
 from vedette.detectors.base import Detector
 from vedette.detectors.motion import MotionDetector
 from vedette.detectors.scripted import read_script
+from vedette.detectors.tiles import TiledDetector
 from vedette.domain.detection import Detections
+from vedette.domain.tiles import Tiles
 
 SIZE = (360, 640)
 FRAMES = 40
@@ -33,8 +35,14 @@ def scripted(folder: Path) -> Detector:
     return read_script(path)
 
 
+def tiled(folder: Path) -> Detector:
+    detector = tiny_detector(folder)
+    return TiledDetector(detector, guessed_card(folder / "tiny.onnx"), Tiles(2, 2))
+
+
 ENGINES: dict[str, Callable[[Path], Detector]] = {
     "onnx": tiny_detector,
+    "tiled": tiled,
     "motion": lambda _: MotionDetector(),
     "scripted": scripted,
 }
