@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from vedette.domain.errors import SourceEnded, StreamCause
-from vedette.runner.ahead import Ahead
+from vedette.runner.ahead import WAIT_S, Ahead, Stop
 
 DEADLINE_S = 10.0
 
@@ -71,3 +71,61 @@ def test_closing_ends_the_thread_and_runs_the_finally_of_its_items_there() -> No
 
     wait_until(lambda: ended_in == ["its own"])
     assert "its own" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_whoever_waits_is_told_of_a_stop_at_once_and_looks_no_more_often_than_needed() -> None:
+    outer, silent = Stop(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        silent.wait(DEADLINE_S)
+
+    ahead = Ahead(items(), limit=1, name="test", stop=Stop(within=outer))
+    taken: list[int] = []
+    reader = threading.Thread(target=lambda: taken.extend(ahead))
+    reader.start()
+    wait_until(lambda: taken == [1])
+
+    outer.set()
+    reader.join(WAIT_S / 4)
+
+    assert not reader.is_alive()
+    silent.set()
+    assert ahead.join(DEADLINE_S)
+
+
+@pytest.mark.parametrize("by", ["closing", "a stop around it"])
+def test_a_thread_that_has_run_ahead_ends_though_nobody_reads_on(by: str) -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    outer = Stop()
+    ahead = Ahead(items(), limit=1, name="test", stop=outer)
+    assert next(iter(ahead)) == 0
+    wait_until(lambda: len(made) == 3)
+    time.sleep(0.05)  # It waits for room.
+
+    if by == "closing":
+        ahead.close()
+    else:
+        outer.set()
+
+    assert ahead.join(WAIT_S / 4)
+
+
+def test_a_stop_is_told_to_those_that_listen_and_to_no_others() -> None:
+    told: list[str] = []
+    outer = Stop()
+    inner = Stop(within=outer)
+    with inner.telling(lambda: told.append("then")):
+        pass
+    with inner.telling(lambda: told.append("now")):
+        outer.set()
+
+    assert told == ["now"]
+    assert inner.is_set
+    assert not Stop().is_set

@@ -5,8 +5,9 @@ Decoding and inference release the interpreter's lock, so threads of one process
 
 from __future__ import annotations
 
-import queue
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -16,29 +17,64 @@ T = TypeVar("T")
 # How long a wait may last before the stop flag is looked at again.
 STOP_LOOK_S = 0.1
 
+# Whoever is told of a stop looks again after so long all the same.
+WAIT_S = 10.0
+
 # How long closing waits for a thread that reads: longer than a packet takes, shorter than a person
 # waits. A thread stuck in a silent socket ends by its own read timeout and holds nothing else up.
 JOIN_S = 1.0
 
 
 class Stop:
-    """A flag that many threads look at; once set it stays set.
+    """A flag that many threads look at, and may be told of; once set it stays set.
 
     One made `within` another is set with it, not the other way round.
     """
 
     def __init__(self, within: Stop | None = None) -> None:
         self._event = threading.Event()
+        # Whoever presses Ctrl-C sets it in the midst of whatever the main thread does.
+        self._lock = threading.RLock()
+        self._told: list[Callable[[], None]] = []
+        self._inner: weakref.WeakSet[Stop] = weakref.WeakSet()
         self._within = within
+        if within is not None:
+            within.pass_on_to(self)
 
     def set(self) -> None:
         """Ask all who look at it to come to an end."""
         self._event.set()
+        with self._lock:
+            told, inner = list(self._told), list(self._inner)
+        for tell in told:
+            tell()
+        for one in inner:
+            one.set()
 
     @property
     def is_set(self) -> bool:
         """True once somebody asked."""
         return self._event.is_set() or (self._within is not None and self._within.is_set)
+
+    def pass_on_to(self, inner: Stop) -> None:
+        """Have another one set with it, for as long as that one is kept by somebody."""
+        with self._lock:
+            self._inner.add(inner)
+
+    @contextmanager
+    def telling(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Have `tell` called once it is set, in the thread that sets it; look at it yourself first.
+
+        Thousands of threads that wait cost nothing so; looking ten times a second, they would take
+        all of a core.
+        """
+        with self._lock:
+            self._told.append(tell)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._told.remove(tell)
 
 
 def close(items: Iterator[object]) -> None:
@@ -83,24 +119,27 @@ class Ahead(Generic[T]):
         """
         self._items = items
         self._begins = begins
-        self._queue: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(limit)
+        self._limit = limit
+        self._changed = threading.Condition()
+        self._ready: deque[tuple[str, T | BaseException | None]] = deque()
         self._stop = Stop(stop)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __iter__(self) -> Iterator[T]:
         self._thread.start()
-        while not self._stop.is_set:
-            try:
-                kind, value = self._queue.get(timeout=STOP_LOOK_S)
-            except queue.Empty:
-                continue
-            if kind == "item":
-                yield value  # type: ignore[misc]
-            elif kind == "error":
-                assert isinstance(value, BaseException)
-                raise value
-            else:
-                return
+        with self._stop.telling(self._wake):
+            while (taken := self._take()) is not None:
+                kind, value = taken
+                if kind == "item":
+                    yield value  # type: ignore[misc]
+                elif kind == "error":
+                    assert isinstance(value, BaseException)
+                    try:
+                        raise value
+                    finally:  # Its traceback and this frame would keep each other, and all we run.
+                        del taken, value
+                else:
+                    return
 
     def close(self) -> None:
         """Ask the thread to end and wait a moment for it."""
@@ -114,21 +153,36 @@ class Ahead(Generic[T]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        try:
-            self._begins()
-            with closing_early(self._items) as items:
-                for item in items:
-                    if not self._put("item", item):
-                        return
-            self._put("end", None)
-        except BaseException as error:  # noqa: BLE001  (handed to the reader, who raises it)
-            self._put("error", error)
+        with self._stop.telling(self._wake):
+            try:
+                self._begins()
+                with closing_early(self._items) as items:
+                    for item in items:
+                        if not self._put("item", item):
+                            return
+                self._put("end", None)
+            except BaseException as error:  # noqa: BLE001  (handed to the reader, who raises it)
+                self._put("error", error)
+
+    def _take(self) -> tuple[str, T | BaseException | None] | None:
+        with self._changed:
+            while not self._stop.is_set:
+                if self._ready:
+                    self._changed.notify_all()
+                    return self._ready.popleft()
+                self._changed.wait(WAIT_S)
+        return None
 
     def _put(self, kind: str, value: T | BaseException | None) -> bool:
-        while not self._stop.is_set:
-            try:
-                self._queue.put((kind, value), timeout=STOP_LOOK_S)
-            except queue.Full:
-                continue
-            return True
+        with self._changed:
+            while not self._stop.is_set:
+                if len(self._ready) < self._limit:
+                    self._ready.append((kind, value))
+                    self._changed.notify_all()
+                    return True
+                self._changed.wait(WAIT_S)
         return False
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

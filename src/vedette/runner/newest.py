@@ -16,7 +16,7 @@ from functools import partial
 from vedette.detectors.base import Detector
 from vedette.domain.detection import Detections
 from vedette.domain.frame import PTS_S_DIGITS, Frame
-from vedette.runner.ahead import JOIN_S, STOP_LOOK_S, Stop, closing_early
+from vedette.runner.ahead import JOIN_S, WAIT_S, Stop, closing_early
 from vedette.runner.crew import Crew
 
 
@@ -57,15 +57,16 @@ class Newest:
         )
         thread.start()
         try:
-            while not stop.is_set:
-                done = self._next_done(under_way, detector, crew)
-                if done is None:
-                    return
-                frame, found = done
-                if frame is None or found is None:
-                    continue
-                self._continue(frame)
-                yield frame, found
+            with stop.telling(self._wake):
+                while not stop.is_set:
+                    done = self._next_done(under_way, detector, crew, stop)
+                    if done is None:
+                        return
+                    frame, found = done
+                    if frame is None or found is None:
+                        continue
+                    self._continue(frame)
+                    yield frame, found
         finally:
             left.set()
             thread.join(JOIN_S)
@@ -95,22 +96,29 @@ class Newest:
         under_way: deque[tuple[Frame, Future[list[Detections]]]],
         detector: Detector,
         crew: Crew,
+        stop: Stop,
     ) -> tuple[Frame | None, Detections | None] | None:
-        """Give the next result, (None, None) if none came in a moment, None at the end."""
+        """Give the next result, (None, None) if something else came up, None at the end."""
         with self._changed:
+            if stop.is_set:
+                return None, None
             room = 1 if detector.keeps_state else crew.workers
             if self._waiting is not None and len(under_way) < room:
                 frame, self._waiting = self._waiting, None
             elif under_way:
                 frame = None
                 if not under_way[0][1].done():
-                    self._changed.wait(STOP_LOOK_S)
+                    self._changed.wait(WAIT_S)
             elif self._ended:
-                if self._error is not None:
-                    raise self._error
+                error, self._error = self._error, None
+                try:
+                    if error is not None:
+                        raise error
+                finally:  # Its traceback and this frame would keep each other, and all we run.
+                    del error
                 return None
             else:
-                self._changed.wait(STOP_LOOK_S)
+                self._changed.wait(WAIT_S)
                 return None, None
         if frame is not None:
             if detector.keeps_state:
@@ -142,5 +150,8 @@ class Newest:
             self._changed.notify()
 
     def _tell(self, _: Future[list[Detections]]) -> None:
+        self._wake()
+
+    def _wake(self) -> None:
         with self._changed:
             self._changed.notify()
