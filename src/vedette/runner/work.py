@@ -126,7 +126,7 @@ class Work:
             store,
             clock,
             waiting_max=max(2, round(options.orphan_s / options.commit_s)),
-            committed=self._tell,
+            committed=partial(_tell, bus),
         )
         self._stop = Stop()
         self._is_stale = False
@@ -187,6 +187,8 @@ class Work:
             log.exception("run failed scenario=%s", scenario.id)
             self._fail("an error inside Vedette; the log of the runner has it")
         finally:
+            # It calls us after every frame: kept, both would wait for the collector of cycles.
+            self._pipeline = None
             self._bus.publish([Message(topics.REPORTS, scenario.id)])
             self._ended()
 
@@ -347,6 +349,7 @@ class Work:
         except VedetteError as error:
             log.warning("failure not reported: %s", error)
 
-    def _tell(self, news: Commit) -> None:
-        if news.part is not None:
-            self._bus.publish([Message(topics.RESULTS, news.scenario_id)])
+
+def _tell(bus: Bus, news: Commit) -> None:
+    if news.part is not None:
+        bus.publish([Message(topics.RESULTS, news.scenario_id)])

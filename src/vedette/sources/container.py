@@ -215,7 +215,10 @@ class ContainerSource(Source):
             failed = error
         waited_s = self._clock.monotonic_s() - begun_s
         # Outside of `except`: the original quotes the address, and must not hang on as context.
-        raise self._open_error(failed, waited_s) from bare(failed)
+        try:
+            raise self._open_error(failed, waited_s) from bare(failed)
+        finally:
+            del failed  # Else its traceback and this frame would keep each other.
 
     def _video_stream(self, container: InputContainer) -> av.VideoStream:
         pictures = av.stream.Disposition.attached_pic
@@ -358,9 +361,12 @@ class ContainerSource(Source):
                 if payload.stream_index == self._stream.index and payload.size:
                     yield cast("Payload", payload)
                 continue
-            raise read_failure(self.name, failed, live=self.live, end_s=self._end_s) from bare(
-                failed
-            )
+            try:
+                raise read_failure(self.name, failed, live=self.live, end_s=self._end_s) from bare(
+                    failed
+                )
+            finally:
+                del failed  # Else its traceback and this frame would keep each other.
 
     def _note_end(self, payload: av.Packet[av.stream.Stream]) -> None:
         """Remember how far any stream of the container goes: a sound may outlast the video."""
