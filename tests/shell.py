@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE_S = 60.0
+# How the one line begins that tells which detector `auto` took.
+AUTO_NOTES = (
+    "vedette: no model is installed", "vedette: the model that comes with Vedette cannot be used",
+    "vedette: the built-in scene is counted", "vedette: detector ",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Told:
         assert "Traceback" not in self.err + self.out, self.err
         lines = [
             line for line in self.err.splitlines()
-            if line.startswith("vedette: ") and "no model is installed" not in line
+            if line.startswith("vedette: ") and not line.startswith(AUTO_NOTES)
         ]  # fmt: skip
         assert len(lines) == 1, self.err
         return lines[0].removeprefix("vedette: ")

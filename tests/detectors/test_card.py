@@ -50,16 +50,18 @@ def test_a_card_file_is_read_with_its_defaults(tmp_path: Path) -> None:
     label=st.text(min_size=1, max_size=30).filter(lambda text: text.strip() != ""),
     confidence=st.floats(0, 1),
     mean=st.tuples(*[st.floats(-10, 10)] * 3),
+    own=st.one_of(st.just(()), st.tuples(*[st.floats(0, 1)] * 2)),
 )
 def test_a_written_card_reads_the_same(
     tmp_path_factory: pytest.TempPathFactory,
     label: str,
     confidence: float,
     mean: tuple[float, ...],
+    own: tuple[float, ...],
 ) -> None:
     card = ModelCard(
         name="shop", family=Family.DETR, input=label, height=32, width=64, labels=(label, "x"),
-        dynamic=True, confidence=confidence, mean=mean, strides=(32,),
+        dynamic=True, confidence=confidence, label_confidence=own, mean=mean, strides=(32,),
     )  # fmt: skip
     path = tmp_path_factory.mktemp("card") / "card.toml"
 
@@ -80,6 +82,9 @@ def test_a_written_card_reads_the_same(
         ('name = "../up"', "name"),
         ("confidence = 1.5", "confidence"),
         ("confidence = nan", "confidence"),
+        ("label_confidence = 0.5", "label_confidence"),
+        ("label_confidence = [0.5, 1.5]", "label_confidence"),
+        ('label_confidence = [0.5, "low"]', "label_confidence"),
         ("std = [0, 1, 1]", "std"),
         ("strides = [8, 12]", "strides"),
         ('dynamic = "yes"', "dynamic"),
@@ -94,6 +99,15 @@ def test_a_wrong_key_is_named_with_the_file(tmp_path: Path, line: str, key: str)
         read_card_table(path)
 
     assert str(path) in str(told.value)
+
+
+def test_every_label_has_a_threshold_of_its_own_or_none_has(tmp_path: Path) -> None:
+    whole = read_card(card_file(tmp_path, WHOLE + "label_confidence = [0.42, 0.38]"))
+
+    assert whole.label_confidence == (0.42, 0.38)
+    assert read_card(card_file(tmp_path, WHOLE)).label_confidence == ()
+    with pytest.raises(BadInput, match=r"'label_confidence' must have as many .* \(2\), not 1"):
+        read_card(card_file(tmp_path, WHOLE + "label_confidence = [0.42]"))
 
 
 def test_what_a_card_lacks_is_named(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_every_verb_shows_an_example_in_its_help() -> None:
     for words in (
         ["run"], ["up"], ["runner"], ["scenario", "start"], ["scenario", "stop"],
         ["scenario", "list"], ["scenario", "show"], ["scenario", "watch"], ["scenario", "export"],
-        ["models", "list"], ["models", "pull"], ["models", "add"],
+        ["models", "list"], ["models", "show"], ["models", "pull"], ["models", "add"],
     ):  # fmt: skip
         out = subprocess.run(
             [sys.executable, "-m", "vedette", *words, "--help"],
