@@ -238,6 +238,7 @@ class _PipelineMaker:
             classes=parameters.classes,
             confidence=parameters.confidence,
             fps=None if fps is None else Fraction(fps).limit_denominator(1000),
+            tiles=parameters.tiles,
             plan=parameters.plan,
         )
         analysis = self._wiring.analysis(request, watch=watch, stop=stop, begins=begins)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from vedette.clock import SystemClock
-from vedette.domain.errors import BadInput
+from vedette.domain.errors import BadInput, NotFound
+from vedette.domain.tiles import Tiles, no_tiles_for
 from vedette.domain.zone import ScenePlan
 from vedette.settings import Settings
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from vedette.detectors.catalog import Catalog
     from vedette.detectors.choice import Choice
     from vedette.detectors.shelf import Shelf, ShelfModel
+    from vedette.detectors.tiles import TileCost
     from vedette.domain.detection import State
     from vedette.domain.frame import Frame
     from vedette.domain.model_origin import ModelOrigin
@@ -58,6 +60,7 @@ class AnalysisRequest:
         classes: Labels to keep; None keeps all.
         confidence: From which a detection counts; None takes the detector's own.
         fps: Looks per second; None looks at all (finite) or as many as fit (live).
+        tiles: Overlapping parts of each frame that are looked at besides the whole.
         plan: Zones and lines.
         annotated: Where the annotated video goes.
         predictions: Where prediction rows go; `-` is standard output.
@@ -70,6 +73,7 @@ class AnalysisRequest:
     classes: tuple[str, ...] | None = None
     confidence: float | None = None
     fps: Fraction | None = None
+    tiles: Tiles | None = None
     plan: ScenePlan = field(default_factory=ScenePlan)
     annotated: Path | None = None
     predictions: str | None = None
@@ -140,7 +144,7 @@ class Wiring:
             stop=stop,
             begins=begins,
         )
-        return Analysis(pipeline, sinks, model, choice)
+        return Analysis(pipeline, sinks, model, choice, detector)
 
     def _crew(self) -> Crew:
         if self._shared_crew is None:
@@ -165,6 +169,8 @@ class Wiring:
                     f"--classes {','.join(request.classes)}: the motion detector knows only "
                     "'moving'; name a model with --detector (see `vedette models list`)"
                 )
+            if request.tiles is not None:
+                raise no_tiles_for(MOTION, request.tiles)
             return choice, MotionDetector(), MOTION_ORIGIN
         with self._lock:
             key = (choice.name, request.classes, request.confidence)
@@ -175,7 +181,16 @@ class Wiring:
                     classes=request.classes,
                     confidence=request.confidence,
                 )
-            return choice, *self._shared[key]
+            detector, origin = self._shared[key]
+        if request.tiles is not None:
+            detector = self._tiled(detector, choice, request.tiles)
+        return choice, detector, origin
+
+    def _tiled(self, detector: Detector, choice: Choice, tiles: Tiles) -> Detector:
+        from vedette.detectors.tiles import TiledDetector
+
+        _, card = model_shelf(self._settings).resolve(choice.name)
+        return TiledDetector(detector, card, tiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +202,21 @@ class Analysis:
         sinks: Its outputs.
         model: The model in use.
         choice: How that came to be; its name is what to ask for to get the same model again.
+        detector: What looks.
     """
 
     pipeline: Pipeline
     sinks: Sink
     model: ModelOrigin
     choice: Choice
+    detector: Detector
+
+    @property
+    def tile_cost(self) -> TileCost | None:
+        """What tiles cost so far; None without tiles."""
+        from vedette.detectors.tiles import TiledDetector
+
+        return self.detector.cost if isinstance(self.detector, TiledDetector) else None
 
     def carry_out(
         self,

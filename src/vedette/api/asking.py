@@ -15,8 +15,10 @@ from starlette.requests import Request
 
 from vedette.analytics.scene_file import parse_scene
 from vedette.api.problems import KindUnknown, Unreadable
+from vedette.detectors.choice import MOTION
 from vedette.domain.errors import BadInput, Forbidden
 from vedette.domain.parameters import Parameters
+from vedette.domain.tiles import TILES_PATTERN, no_tiles_for, parse_tiles
 from vedette.domain.zone import ScenePlan
 from vedette.sources.policy import ADDRESS_CHARACTERS_MAX, file_path
 
@@ -106,6 +108,14 @@ class ScenarioAsked(BaseModel):
         float | None,
         Field(ge=0.001, le=_FPS_MAX, description="Looks per second; null looks at all."),
     ] = None
+    tiles: Annotated[
+        str | None,
+        Field(
+            pattern=TILES_PATTERN,
+            description="Columns x rows, such as `2x2`: each picture is looked at in so many "
+            "overlapping tiles as well (at most 16), for small objects; a look more per tile.",
+        ),
+    ] = None
     scene: Annotated[
         str | None,
         Field(description="Zones and lines: the text of a scene file, in YAML or JSON."),
@@ -118,14 +128,18 @@ class ScenarioAsked(BaseModel):
         """Give them as the domain has them.
 
         Raises:
-            BadInput: the scene is wrong.
+            BadInput: the scene is wrong, or tiles are too many or not for this detector.
             Forbidden: the detector is a file that callers may not name.
         """
+        tiles = None if self.tiles is None else parse_tiles(self.tiles)
+        if tiles is not None and self.detector == MOTION:
+            raise no_tiles_for(MOTION, tiles)
         return Parameters(
             detector=_detector(self.detector, folders),
             classes=None if self.classes is None else tuple(self.classes),
             confidence=self.confidence,
             fps=self.fps,
+            tiles=tiles,
             plan=ScenePlan() if self.scene is None else parse_scene(self.scene, "scene"),
             recorded_at=self.recorded_at,
         )

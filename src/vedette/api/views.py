@@ -50,6 +50,7 @@ class ParametersView(BaseModel):
     classes: list[str] | None
     confidence: float | None
     fps: float | None
+    tiles: Annotated[str | None, Field(description="Columns x rows, such as `2x2`.")]
     scene: Annotated[dict[str, Any], Field(description="Zones and lines, as in a scene file.")]
     recorded_at: datetime | None
 
@@ -236,6 +237,7 @@ def _parameters(parameters: Parameters) -> ParametersView:
         classes=None if parameters.classes is None else list(parameters.classes),
         confidence=parameters.confidence,
         fps=parameters.fps,
+        tiles=None if parameters.tiles is None else str(parameters.tiles),
         scene={"zones": zones, "lines": lines},
         recorded_at=parameters.recorded_at,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vedette.cli import summary
 from vedette.cli.wording import clock_text
 from vedette.domain.scene import Counts, LineCount, ObjectCount, ZoneCount
+from vedette.domain.tiles import parse_tiles
 
 if TYPE_CHECKING:
     from vedette.sources.street import StreetTruth
@@ -113,6 +114,7 @@ def ended(scenario: Mapping[str, Any], truth: StreetTruth | None) -> str:
         lines += [
             summary.pictures_line(frames["looked_at"], frames["read"], frames["skipped"]),
             *_detector(scenario),
+            *_tiles(scenario["parameters"]),
             "",
             *summary.objects_lines(counts_of(totals), frames["looked_at"]),
             *summary.places_lines(counts_of(totals)),
@@ -120,6 +122,13 @@ def ended(scenario: Mapping[str, Any], truth: StreetTruth | None) -> str:
     if scenario["status_reason"] == "completed":
         lines += summary.truth_lines(truth)
     return "\n".join(lines)
+
+
+def _tiles(parameters: Mapping[str, Any]) -> list[str]:
+    if parameters.get("tiles") is None:  # A server of an earlier version knows none.
+        return []
+    tiles = parse_tiles(parameters["tiles"])
+    return [f"    tiles {tiles}: {tiles.looks} looks per frame"]
 
 
 def _detector(scenario: Mapping[str, Any]) -> list[str]:
@@ -196,6 +205,7 @@ def _looks(parameters: Mapping[str, Any]) -> str:
         told.append(f"only {', '.join(parameters['classes'])}")
     if parameters["confidence"] is not None:
         told.append(f"confidence from {parameters['confidence']:g}")
+    told += [one.strip() for one in _tiles(parameters)]
     told.append("every picture" if parameters["fps"] is None else f"{parameters['fps']:g} a second")
     for kind, singular in (("zones", "zone"), ("lines", "line")):
         names = [one["name"] for one in parameters["scene"][kind]]

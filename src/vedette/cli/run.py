@@ -32,6 +32,15 @@ FPS_MAX = 1000
 # Ctrl-C, a service manager's stop, a terminal that was closed.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+TilesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Look at overlapping tiles as well, columns x rows, at most 16: finds smaller objects "
+        "and costs a look per tile.",
+        metavar="2x2",
+    ),
+]
+
 _SECONDS_OF = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -62,6 +71,7 @@ def run(
             metavar="NUMBER",
         ),
     ] = None,
+    tiles: TilesOption = None,
     scene: Annotated[
         Path | None, typer.Option(help="Zones and lines, as YAML.", metavar="FILE")
     ] = None,
@@ -93,6 +103,7 @@ def run(
     from vedette import wiring
     from vedette.cli import progress, summary
     from vedette.domain.errors import BadInput
+    from vedette.domain.tiles import parse_tiles
     from vedette.settings import load_settings
     from vedette.telemetry import set_up_logging
 
@@ -106,6 +117,7 @@ def run(
         classes=parse_classes(classes),
         confidence=confidence,
         fps=parse_fps(fps),
+        tiles=None if tiles is None else parse_tiles(tiles),
         plan=wiring.read_scene(scene),
         annotated=annotated,
         predictions=predictions,
@@ -126,9 +138,10 @@ def run(
             report = analysis.carry_out(opened=opened)
     truth = wiring.known_truth(source, request.plan)
     if as_json:
-        print(summary.as_json(report, request, analysis.model))
+        print(summary.as_json(report, request, analysis.model, tiles=analysis.tile_cost))
     else:
-        told = summary.as_text(report, request, analysis.model, truth)
+        cost = analysis.tile_cost
+        told = summary.as_text(report, request, analysis.model, truth, tiles=cost)
         print(told, file=sys.stderr if to_stdout else sys.stdout)
     if report.failure is not None:
         raise report.failure

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vedette.cli.exits import INTERRUPTED, tells_errors
+from vedette.cli.run import TilesOption
 from vedette.cli.server_client import (
     DEFAULT_SERVER,
     SCENARIOS,
@@ -68,6 +69,7 @@ def start(
         str | None,
         typer.Option(help="Looks per second; left out: every picture.", metavar="NUMBER"),
     ] = None,
+    tiles: TilesOption = None,
     scene: Annotated[
         Path | None, typer.Option(help="Zones and lines, as YAML.", metavar="FILE")
     ] = None,
@@ -84,6 +86,7 @@ def start(
     """Start an analysis of SOURCE that goes on until it ends or is stopped."""
     from vedette.cli.run import parse_classes, parse_fps
     from vedette.cli.starting import StartRequest, parse_moment, read_scene_text
+    from vedette.domain.tiles import parse_tiles
 
     request = StartRequest(
         source=source,
@@ -91,6 +94,7 @@ def start(
         classes=parse_classes(classes),
         confidence=confidence,
         fps=parse_fps(fps),
+        tiles=None if tiles is None else parse_tiles(tiles),
         scene=read_scene_text(scene),
         recorded_at=parse_moment(recorded_at),
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from vedette.cli.server_client import SCENARIOS, Server, Told
 from vedette.domain.errors import BadInput, NotFound
+from vedette.domain.tiles import Tiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class StartRequest:
         classes: Labels to keep; None keeps all.
         confidence: From which a detection counts; None takes the detector's own.
         fps: Looks per second; None looks at all.
+        tiles: Overlapping parts of each picture that are looked at besides the whole.
         scene: Text of a scene file; None has no zones and no lines.
         recorded_at: When a recording began, with its time zone.
     """
@@ -34,6 +36,7 @@ class StartRequest:
     classes: tuple[str, ...] | None = None
     confidence: float | None = None
     fps: Fraction | None = None
+    tiles: Tiles | None = None
     scene: str | None = None
     recorded_at: datetime | None = None
 
@@ -70,6 +73,7 @@ class StartRequest:
             **({} if self.classes is None else {"classes": list(self.classes)}),
             **({} if self.confidence is None else {"confidence": self.confidence}),
             **({} if self.fps is None else {"fps": float(self.fps)}),
+            **({} if self.tiles is None else {"tiles": str(self.tiles)}),
             **({} if self.scene is None else {"scene": self.scene}),
             **({} if self.recorded_at is None else {"recorded_at": self.recorded_at.isoformat()}),
         }

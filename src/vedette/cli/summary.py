@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vedette.cli.wording import clock_text
 
 if TYPE_CHECKING:
+    from vedette.detectors.tiles import TileCost
     from vedette.domain.model_origin import ModelOrigin
     from vedette.domain.scene import Counts
     from vedette.runner.analysis import RunReport
@@ -42,13 +43,20 @@ def outputs_of(request: AnalysisRequest) -> dict[str, str]:
     return {name: str(target) for name, target in named.items() if target is not None}
 
 
-def as_json(report: RunReport, request: AnalysisRequest, model: ModelOrigin) -> str:
+def as_json(
+    report: RunReport,
+    request: AnalysisRequest,
+    model: ModelOrigin,
+    *,
+    tiles: TileCost | None = None,
+) -> str:
     """Give the documented object (docs/reference/run.md) on one line."""
     factor = report.realtime_factor
     summary: dict[str, Any] = {
         "source": report.facts.name,
         "detector": model.name,
         "model": model.as_json(),
+        "tiles": None if tiles is None else tiles.as_json(),
         "interrupted": report.interrupted,
         "frames": {
             "read": report.frames.read,
@@ -83,12 +91,18 @@ def as_json(report: RunReport, request: AnalysisRequest, model: ModelOrigin) -> 
 
 
 def as_text(
-    report: RunReport, request: AnalysisRequest, model: ModelOrigin, truth: StreetTruth | None
+    report: RunReport,
+    request: AnalysisRequest,
+    model: ModelOrigin,
+    truth: StreetTruth | None,
+    *,
+    tiles: TileCost | None = None,
 ) -> str:
     """Give the summary a person reads."""
     frames = report.frames
     pictures = pictures_line(frames.looked_at, frames.read, frames.skipped)
-    lines = ["", _headline(report), pictures, *model_lines(model.as_json()), ""]
+    looked = [*model_lines(model.as_json()), *([] if tiles is None else [f"    {tiles}"])]
+    lines = ["", _headline(report), pictures, *looked, ""]
     lines += objects_lines(report.counts, report.frames.looked_at)
     lines += places_lines(report.counts)
     lines += truth_lines(truth)

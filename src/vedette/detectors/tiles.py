@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ from vedette.detectors.seams import Look, joined
 from vedette.domain.detection import Detections, Float32
 from vedette.domain.errors import BadInput
 from vedette.domain.frame import Frame, PixelFormat, Pixels
-from vedette.domain.tiles import Tiles
+from vedette.domain.tiles import Tiles, no_tiles_for
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,12 @@ OVERLAP_SHARE = 0.15
 EDGE_SHARE = 0.02
 # Source pixels enlarged more show the model blur. (Somewhat enlarged, small objects still gain.)
 ENLARGED_MAX = 2.0
+# From here on it is told; less is nothing but rounding to a whole number of pixels.
+ENLARGED_TOLD = 1.05
 # Tiles that show the picture less than this much larger than one look does are not worth a look.
 GAIN_MIN = 1.1
+# Digits that mean something after the noise of a busy machine.
+SHARE_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +189,26 @@ class TileCost:
     """What tiles cost.
 
     Attributes:
-        looks_per_frame: How often the model looked at one frame.
+        tiles: The grid.
         time_share: Of the detector's CPU time, what went to tiles, with joining; None where it
             looked at nothing.
     """
 
-    looks_per_frame: int
+    tiles: Tiles
     time_share: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as summaries show it."""
+        share = None if self.time_share is None else round(self.time_share, SHARE_DIGITS)
+        return {
+            "grid": str(self.tiles), "looks_per_frame": self.tiles.looks, "time_share": share,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        told = f"tiles {self.tiles}: {self.tiles.looks} looks per frame"
+        if self.time_share is None:
+            return told
+        return f"{told}; tiles took {100 * self.time_share:.0f} % of the detector's time"
 
 
 class TiledDetector(Detector):
@@ -237,7 +255,7 @@ class TiledDetector(Detector):
         """What tiles cost so far."""
         with self._lock:
             share = self._tiles_s / self._all_s if self._all_s else None
-        return TileCost(self.tiles.looks, share)
+        return TileCost(self.tiles, share)
 
     def _detect_one(self, frame: Frame) -> Detections:
         tiling = self._tiling(frame.width, frame.height)
@@ -259,18 +277,10 @@ class TiledDetector(Detector):
             # A few sizes per deployment; two threads may both plan one, and plan the same.
             tiling = plan_tiles(self._card, self.tiles, width, height)
             self._tilings[width, height] = tiling
-            if tiling.enlarged > 1:
+            if tiling.enlarged > ENLARGED_TOLD:
                 log.warning(
                     "tiles %s of pictures of %dx%d have fewer pixels than model '%s' takes; they "
                     "are enlarged %.1f times", self.tiles, width, height, self.name,
                     tiling.enlarged,
                 )  # fmt: skip
         return tiling
-
-
-def no_tiles_for(name: str, tiles: Tiles) -> BadInput:
-    """Give the refusal of tiles for a detector that cannot look at them."""
-    return BadInput(
-        f"tiles {tiles}: the {name} detector looks at whole pictures only, one after the other; "
-        "name a model with --detector (see `vedette models list`), or leave tiles out"
-    )

@@ -47,3 +47,11 @@ def parse_tiles(text: str) -> Tiles:
     if columns * rows > TILES_MAX:
         raise BadInput(f"tiles {text}: {columns * rows} tiles, at most {TILES_MAX} are possible")
     return Tiles(columns, rows)
+
+
+def no_tiles_for(detector: str, tiles: Tiles) -> BadInput:
+    """Give the refusal of tiles for a detector that cannot look at them."""
+    return BadInput(
+        f"tiles {tiles}: the {detector} detector looks at whole pictures only, one after the "
+        "other; name a model (see `vedette models list`), or leave tiles out"
+    )
