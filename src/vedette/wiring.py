@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from vedette.sinks.base import Sink
     from vedette.sources.base import Source
     from vedette.sources.street import StreetTruth
+    from vedette.training.outcome import Rival
+    from vedette.training.teacher import Teacher
 
 RUN_SCENARIO_ID = "run"
 # Weaker than this is nothing, whatever a card says.
@@ -380,6 +382,73 @@ def load_model(
         classes=classes,
     )
     return detector, shelf.origin(name_or_file, card)
+
+
+def judging_detector(path: Path, card: ModelCard, floor: float) -> Detector:
+    """Load a model file to be judged: with very weak detections too, nothing kept on disk."""
+    from vedette.detectors.onnx import OnnxDetector
+
+    return OnnxDetector(path, card, cache_dir=None, confidence_floor=floor)
+
+
+def make_teacher(asked: str, settings: Settings) -> Teacher:
+    """Make who labels pictures: the model of that name or file, or the best installed one.
+
+    Raises:
+        NotFound, ModelUnreadable: no such model.
+    """
+    from vedette.detectors.cache import faster_graph
+    from vedette.training.teacher import FIRST_LOOK, FLOOR, SECOND_LOOK, Teacher
+
+    shelf = model_shelf(settings)
+    name = shelf.best() if asked == "auto" else asked
+    if name is None:
+        raise NotFound(
+            "there is no model to label pictures with; get one: vedette models pull yolox-s; or "
+            "give --labels"
+        )
+    path, card = shelf.resolve(name)
+    open_graph = faster_graph(
+        path, card, cache_dir=settings.cache_dir, bytes_max=settings.model_bytes_max
+    )
+    if open_graph is not None:
+        path, card = open_graph, dataclasses.replace(card, dynamic=True)
+
+    def at(side: int) -> Detector:
+        sized = dataclasses.replace(card, width=side, height=side) if card.dynamic else card
+        return judging_detector(path, sized, FLOOR)
+
+    return Teacher(at(FIRST_LOOK), at(SECOND_LOOK), card.name)
+
+
+def resolve_training_start(asked: str, settings: Settings) -> Path:
+    """Give the model file to train on from: the shipped one, or that of a name or path.
+
+    Raises:
+        NotFound: no such model, or none is shipped.
+    """
+    shelf = model_shelf(settings)
+    if asked != "shipped":
+        return shelf.resolve(asked)[0]
+    shipped = shelf.shipped()
+    if shipped is None or shipped.card is None:
+        raise NotFound("no model comes with this Vedette; begin anew: --begin-with nothing")
+    return shipped.path
+
+
+def resolve_rival(asked: str, settings: Settings) -> Rival:
+    """Load a model to compare with, as it is used in an analysis.
+
+    Raises:
+        NotFound, ModelUnreadable: no such model.
+    """
+    from vedette.detectors.onnx import OnnxDetector
+    from vedette.training.outcome import Rival
+    from vedette.training.recipe import JUDGE_FLOOR
+
+    path, card = model_shelf(settings).resolve(asked)
+    detector = OnnxDetector(path, card, cache_dir=settings.cache_dir, confidence_floor=JUDGE_FLOOR)
+    return Rival(card.name, detector)
 
 
 def make_sinks(

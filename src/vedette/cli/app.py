@@ -10,6 +10,8 @@ from vedette import __version__
 from vedette.cli.models import app as models
 from vedette.cli.run import EXAMPLES, run
 from vedette.cli.scenario import app as scenario
+from vedette.cli.train import EXAMPLES as TRAIN_EXAMPLES
+from vedette.cli.train import train
 from vedette.cli.up import VERBS
 
 app = typer.Typer(
@@ -25,6 +27,7 @@ for _name, _verb, _example in VERBS:
     app.command(name=_name, epilog=_example)(_verb)
 app.add_typer(scenario, name="scenario")
 app.add_typer(models, name="models")
+app.command(name="train", epilog=TRAIN_EXAMPLES)(train)
 
 
 def _version(wanted: bool) -> None:

@@ -180,9 +180,20 @@ class Shelf:
         )
 
     def add(
-        self, path: Path, *, name: str | None = None, card_file: Path | None = None
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        card_file: Path | None = None,
+        model_card: Path | None = None,
     ) -> ShelfModel:
         """Copy a model file onto the shelf; its card is given, guessed, or a mix of both.
+
+        Args:
+            path: The model file.
+            name: What to call it; None takes the card's or the file's.
+            card_file: Its card, whole or in part; None takes `FILE.toml` beside it.
+            model_card: Its page for people, or None.
 
         Raises:
             Conflict: the name is taken.
@@ -197,6 +208,8 @@ class Shelf:
             self._trial(path, card)
         with self.draft(card) as draft:
             shutil.copyfile(path, draft)
+            if model_card is not None:
+                shutil.copyfile(model_card, draft.with_name(MODEL_CARD_FILE))
         return self._installed(card.name)
 
     def remove(self, name: str) -> None:

@@ -1,0 +1,46 @@
+"""What a model is bad at, in plain words: what its pictures and its figures say of it."""
+
+from __future__ import annotations
+
+from vedette.training.recipe import Made, Recipe
+
+# Fewer objects of a class than this and it is hardly known.
+FEW_OBJECTS = 500
+# From this average precision on held-out pictures on, a class is found reliably enough.
+GOOD = 0.6
+
+
+def weaknesses_of(recipe: Recipe, made: Made) -> list[str]:
+    """Give a sentence per weakness that is known of a model this room makes."""
+    found = [
+        (
+            "Small: people and vehicles less than about 16 pixels high at its input of 416 are "
+            "mostly missed; `--tiles` finds more of them, at a multiple of the time."
+        ),
+        "Its labels came from a machine: what its teacher misses or mistakes it learnt as well.",
+        (
+            "Pictures from above, fish-eye lenses, heat and infrared cameras were not among its "
+            "pictures, or hardly."
+        ),
+        (
+            "Dolls, posters, statues and mirrored people may be taken for people; riders are "
+            "people and their motorcycles vehicles; bicycles are neither."
+        ),
+    ]
+    totals = [sum(counts[1 + kind] for counts in made.learnt_from.values()) for kind in range(2)]
+    for label, total in zip(made.card.labels, totals, strict=True):
+        if total < FEW_OBJECTS:
+            found.append(f"It saw only {total} objects of class {label}: expect it to miss many.")
+    for label, matches in made.held_out.items():
+        score = matches.average_precision()
+        if score < GOOD:
+            found.append(
+                f"Even on its own sources it finds {label} with an average precision of only "
+                f"{score:.2f}."
+            )
+    if recipe.begin_with is not None:
+        found.append(
+            "It was trained on from another model on few pictures: elsewhere it may be worse than "
+            "that one."
+        )
+    return found
