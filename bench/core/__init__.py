@@ -1,0 +1,1 @@
+"""`python -m bench core`: what the durable core takes, and what it withstands."""
