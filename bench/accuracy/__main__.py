@@ -14,7 +14,8 @@ NEEDED = ("annotations/coco.json", "images/coco", "models/yolox_nano.onnx", "vid
 def main() -> None:
     """Measure pictures and clips, or the part that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", choices=["images", "clips", []], default=[])
+    parser.add_argument("only", nargs="*", choices=["images", "clips", "own", []], default=[])
+    parser.add_argument("--own", default="vedette-s1", help="name or file of the model of our own")
     chosen = parser.parse_args()
     named = os.environ.get("VEDETTE_DATA")
     missing = [one for one in NEEDED if not (Path(named or ".") / one).exists()]
@@ -30,6 +31,10 @@ def main() -> None:
         rows += image_rows(Path(named))
     if not chosen.only or "clips" in chosen.only:
         rows += clip_rows(Path(named))
+    if not chosen.only or "own" in chosen.only:
+        from bench.accuracy.own import own_rows
+
+        rows += own_rows(Path(named), chosen.own)
     publish("accuracy", rows)
 
 

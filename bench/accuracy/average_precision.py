@@ -25,17 +25,20 @@ class Scored:
 class GroundTruth:
     """Labelled pictures in COCO's format; class numbers are places in the sorted category ids."""
 
-    def __init__(self, annotations: Path, *, crowds: bool) -> None:
+    def __init__(self, annotations: Path | dict[str, Any], *, crowds: bool) -> None:
         """Read the labels.
 
         Args:
-            annotations: COCO's JSON.
+            annotations: COCO's JSON, or a table read from one.
             crowds: True keeps regions labelled as a crowd, in which COCO forgives what is found;
                 False leaves them out, so that what is found there counts as wrong.
         """
         from pycocotools.coco import COCO
 
-        table = json.loads(annotations.read_text())
+        given = (
+            json.loads(annotations.read_text()) if isinstance(annotations, Path) else annotations
+        )
+        table = dict(given)
         table["annotations"] = [
             one for one in table["annotations"] if crowds or not one.get("iscrowd")
         ]
@@ -52,6 +55,19 @@ class GroundTruth:
 
     def ap50(self, found: list[Scored]) -> tuple[float, float]:
         """Give mAP50 over all labelled classes, and the AP50 of people."""
+        precision = self._precision(found)
+        labelled = precision[:, precision.max(axis=0) > -1]
+        return float(labelled.mean()), float(precision[:, self._place("person")].mean())
+
+    def ap50_of(self, found: list[Scored], label: str) -> float:
+        """Give the AP50 of one class."""
+        return float(self._precision(found)[:, self._place(label)].mean())
+
+    def _place(self, label: str) -> int:
+        return self._category_ids.index(self._coco.getCatIds(catNms=[label])[0])
+
+    def _precision(self, found: list[Scored]) -> npt.NDArray[Any]:
+        """Give precision at IoU 0.5 by recall and class; -1 where a class has no labels."""
         from pycocotools.cocoeval import COCOeval
 
         rows = [
@@ -71,7 +87,5 @@ class GroundTruth:
             judge.evaluate()
             judge.accumulate()
         # IoU × recall × class × area × limit: IoU 0.5, all areas, 100 detections.
-        precision = judge.eval["precision"][0, :, :, 0, -1]
-        labelled = precision[:, precision.max(axis=0) > -1]
-        person = self._category_ids.index(self._coco.getCatIds(catNms=["person"])[0])
-        return float(labelled.mean()), float(precision[:, person].mean())
+        precision: npt.NDArray[Any] = judge.eval["precision"][0, :, :, 0, -1]
+        return precision
