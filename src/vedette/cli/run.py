@@ -125,13 +125,17 @@ def run(
         limit=parse_limit(limit),
     )
     to_stdout = predictions == "-"
-    bar = progress.make_progress(quiet=as_json and not sys.stderr.isatty())
+    quiet = as_json and not sys.stderr.isatty()
+    bar = progress.make_progress(quiet=quiet)
     with wiring.Wiring(settings) as house:
         analysis = house.analysis(request, watch=bar.watch)
 
         def opened(facts: StreamFacts) -> None:
-            if analysis.choice.note:
-                bar.note(analysis.choice.note)
+            choice = analysis.choice
+            if choice.note and not (quiet and choice.is_fallback):
+                bar.note(choice.note)
+            elif choice.note:  # Something is broken: whoever reads a program's errors is told.
+                print(f"vedette: {choice.note}", file=sys.stderr)
             bar.opened(facts)
 
         with bar, stopping_on_signals(analysis.pipeline):
