@@ -25,6 +25,7 @@ def one_leg(
     from fractions import Fraction
 
     from vedette import wiring
+    from vedette.domain.tiles import parse_tiles
     from vedette.runner import checkpoint as saved
     from vedette.runner.ledger import Limit
     from vedette.settings import Settings
@@ -37,6 +38,7 @@ def one_leg(
                 source=request["source"],
                 detector=request["detector"],
                 fps=Fraction(request["fps"]) if "fps" in request else None,
+                tiles=parse_tiles(request["tiles"]) if "tiles" in request else None,
                 plan=wiring.read_scene(Path(request["scene"])),
                 predictions=rows,
                 limit=Limit(frames=frames),

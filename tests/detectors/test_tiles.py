@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from detectors.tiny import guessed_card, iou, tiny_detector
+from parts import need
 from pictures import ArrayFrame
 from tiny_onnx import Box, people_picture
 from vedette.detectors.base import Detector
 from vedette.detectors.card import LetterboxKind, ModelCard
 from vedette.detectors.motion import MotionDetector
+from vedette.detectors.onnx import OnnxDetector
 from vedette.detectors.tiles import OVERLAP_SHARE, TiledDetector, TileFrame, plan_tiles
 from vedette.domain.detection import Detections, no_detections
 from vedette.domain.errors import BadInput
-from vedette.domain.frame import Frame, PixelFormat
+from vedette.domain.frame import Frame, PixelFormat, Pixels
 from vedette.domain.tiles import Tiles
 
 SIZE = (720, 1280)
@@ -258,6 +263,49 @@ def test_the_cost_is_counted(tmp_path: Path) -> None:
     for seed in range(4):
         detector.detect([frame_with({}, seed)])
 
-    assert detector.cost.looks_per_frame == 5
+    assert detector.cost.tiles.looks == 5
     # Four of five looks; its input is of one size, whole or tile.
     assert detector.cost.time_share == pytest.approx(0.8, abs=0.15)
+
+
+@pytest.mark.timeout(120)
+def test_yolox_finds_more_small_people_in_tiles_and_loses_no_large_ones(tmp_path: Path) -> None:
+    data = Path(os.environ.get("VEDETTE_DATA", "/nowhere"))
+    need("data", (data / "models").is_dir(), "VEDETTE_DATA names no folder of models and images")
+    model = data / "models" / "yolox_nano.onnx"
+    plain = OnnxDetector(
+        model, guessed_card(model), cache_dir=tmp_path / "cache", classes=["person"]
+    )
+    detector = TiledDetector(plain, guessed_card(model), Tiles(2, 2))
+
+    found = {"small": [0, 0], "large": [0, 0]}
+    for picture, people in small_people(data):
+        frame = ArrayFrame(picture)
+        for place, one in enumerate((plain, detector)):
+            (seen,) = one.detect([frame])
+            boxes = seen.take(seen.confidence >= 0.3).xyxy.tolist()
+            for person in people:
+                height = (person[3] - person[1]) * 416 / max(picture.shape)
+                size = "small" if height < 32 else "large"
+                found[size][place] += any(iou(box, person) > 0.5 for box in boxes)
+
+    assert found["small"][1] >= found["small"][0] + 3
+    assert found["large"][1] >= found["large"][0]
+
+
+def small_people(data: Path) -> list[tuple[Pixels, list[tuple[float, ...]]]]:
+    """Give the labelled pictures with people under 32 pixels high at 416, and all their people."""
+    truth = json.loads((data / "annotations" / "coco.json").read_text())
+    person = next(one["id"] for one in truth["categories"] if one["name"] == "person")
+    pictures = []
+    for image in truth["images"]:
+        people = []
+        for one in truth["annotations"]:
+            if (one["image_id"], one["category_id"]) == (image["id"], person):
+                x, y, width, height = one["bbox"]
+                people.append((x, y, x + width, y + height))
+        longer = max(image["width"], image["height"])
+        if any((y2 - y1) * 416 < 32 * longer for _, y1, _, y2 in people):
+            picture = cv2.imread(str(data / "images" / "coco" / image["file_name"]))
+            pictures.append((np.asarray(picture, np.uint8), people))
+    return pictures

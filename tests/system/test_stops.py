@@ -95,5 +95,22 @@ def test_stops_do_not_change_which_pictures_are_looked_at(request_of, tmp_path: 
     assert again == rows
 
 
+@pytest.mark.timeout(120)
+def test_stops_change_no_byte_of_what_tiles_show(request_of, tmp_path: Path) -> None:
+    request, frames = request_of("onnx", tiles="2x2"), 60
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+
+    rows, counts = run_with_stops(request, [], tmp_path / "whole", frames=frames)
+    again, counts_again = run_with_stops(
+        request, (1, 2, 17, 30, 31, 59), tmp_path / "stopped", frames=frames
+    )
+
+    assert rows.count(b"\n") == frames
+    assert len({o["track_id"] for o in _objects(rows)} - {None}) >= 2
+    assert again == rows
+    assert counts_again == counts
+
+
 def _objects(rows: bytes) -> list[dict]:
     return [one for line in rows.splitlines() for one in json.loads(line)["objects"]]
