@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 import pytest
@@ -71,6 +72,24 @@ def test_all_of_a_running_scenario_is_shown(server: Running) -> None:
         "init_startup",
     ]
     assert shown["runs"][0]["reason"] is None
+
+
+def test_a_scenario_names_the_model_in_use_and_its_card(server: Running) -> None:
+    scenario_id = server.start()
+    run = server.run(scenario_id)
+    before = server.show(scenario_id)["model"]
+    model = {
+        "name": "vedette-s1", "licence": "Apache-2.0", "source": "Vedette itself",
+        "card": "/somewhere/MODEL_CARD.md",
+    }  # fmt: skip
+    run.commit(1, facts=json.dumps({"live": False, "model": model}))
+    known = server.show(scenario_id)["model"]
+    # As runners of an earlier version wrote it.
+    run.commit(1, facts='{"live": false}')
+
+    assert before is None
+    assert known == model
+    assert server.show(scenario_id)["model"] is None
 
 
 def test_a_stop_is_accepted_from_every_state(server: Running) -> None:

@@ -185,9 +185,12 @@ def test_show_tells_state_health_totals_and_history(up: Up, clip: Path, scene: P
         "inactive for", "completed", "street.mp4 (uploaded)", "detector motion; every picture",
         "zone near", "finite, h264, 320x180", "looked at 80 of 80 pictures", "line middle:",
         "inactive → init_startup", "in_shutdown_processing → inactive",
+        "model     motion, licence Apache-2.0; part of Vedette",
     ):  # fmt: skip
         assert words in told.out, words
     assert whole["totals"]["frames"]["looked_at"] == 80
+    assert whole["model"] == whole["runs"][0]["facts"]["model"]
+    assert (whole["model"]["name"], whole["model"]["card"]) == ("motion", None)
 
 
 def test_watch_tells_lines_until_the_end(up: Up, clip: Path) -> None:

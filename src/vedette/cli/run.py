@@ -57,7 +57,7 @@ def run(
         ),
     ] = "auto",
     classes: Annotated[
-        str | None, typer.Option(help="Only these, such as person,car.", metavar="LABELS")
+        str | None, typer.Option(help="Only these, such as person,vehicle.", metavar="LABELS")
     ] = None,
     confidence: Annotated[
         float | None,
@@ -154,14 +154,14 @@ def run(
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """Read `person,car`."""
+    """Read `person,vehicle`."""
     from vedette.domain.errors import BadInput
 
     if text is None:
         return None
     labels = tuple(label.strip() for label in text.split(",") if label.strip())
     if not labels:
-        raise BadInput("--classes: name at least one, such as person,car")
+        raise BadInput("--classes: name at least one, such as person,vehicle")
     return labels
 
 

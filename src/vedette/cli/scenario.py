@@ -59,7 +59,7 @@ def start(
         typer.Option(help="auto, motion, or a model installed at the server.", metavar="NAME"),
     ] = "auto",
     classes: Annotated[
-        str | None, typer.Option(help="Only these, such as person,car.", metavar="LABELS")
+        str | None, typer.Option(help="Only these, such as person,vehicle.", metavar="LABELS")
     ] = None,
     confidence: Annotated[
         float | None,
