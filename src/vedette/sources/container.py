@@ -371,8 +371,8 @@ class ContainerSource(Source):
     def _note_end(self, payload: av.Packet[av.stream.Stream]) -> None:
         """Remember how far any stream of the container goes: a sound may outlast the video."""
         at = payload.pts if payload.pts is not None else payload.dts
-        if at is not None and payload.time_base:
-            tick = payload.time_base
+        tick = payload.time_base  # Made anew at every asking.
+        if at is not None and tick:
             end = at + (payload.duration or 0)
             self._end_s = max(self._end_s, end * tick.numerator / tick.denominator)
 

@@ -63,7 +63,7 @@ class Timeline:
                 payload.pts += self._shift
             return
         back = 0 if self._last_dts is None else self._last_dts - payload.dts - self._shift
-        if back * self._time_base > _BREAK_S:
+        if back > 0 and back * self._time_base > _BREAK_S:
             self._shift += back + max(payload.duration or 0, 1)
         if payload.pts is not None:
             payload.pts += self._shift
