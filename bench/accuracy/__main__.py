@@ -14,7 +14,9 @@ NEEDED = ("annotations/coco.json", "images/coco", "models/yolox_nano.onnx", "vid
 def main() -> None:
     """Measure pictures and clips, or the part that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", choices=["images", "clips", "own", []], default=[])
+    parser.add_argument(
+        "only", nargs="*", choices=["images", "clips", "own", "tiles", []], default=[]
+    )
     parser.add_argument("--own", default="vedette-s1", help="name or file of the model of our own")
     chosen = parser.parse_args()
     named = os.environ.get("VEDETTE_DATA")
@@ -35,6 +37,10 @@ def main() -> None:
         from bench.accuracy.own import own_rows
 
         rows += own_rows(Path(named), chosen.own)
+    if not chosen.only or "tiles" in chosen.only:
+        from bench.accuracy.tiles import tile_rows
+
+        rows += tile_rows(Path(named))
     publish("accuracy", rows)
 
 
