@@ -6,9 +6,7 @@ import statistics
 import time
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from subprocess import Popen
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -17,7 +15,6 @@ from bench.core.meters import private_bytes, spent_s, threads, wait_until, write
 from bench.core.rest import register
 from bench.core.slideshow import address_of, slideshow
 from bench.report import Row, row_of
-from tiny_onnx import build_person_detector
 from vedette.bus import topics
 from vedette.bus.base import Message
 from vedette.domain.ids import ScenarioId, SourceId
@@ -91,7 +88,6 @@ def exponent(values: list[float]) -> float:
 def measure(count: int, repeats: int) -> list[Cost]:
     """Measure with so many active ones, a period at a time."""
     with (
-        TemporaryDirectory() as models,
         slideshow(period_s=PERIOD_S) as port,
         deployment(
             VEDETTE_COMMIT_S="1",
@@ -100,13 +96,12 @@ def measure(count: int, repeats: int) -> list[Cost]:
             VEDETTE_READ_TIMEOUT_S="300",
         ) as house,
     ):
-        model = build_person_detector(Path(models) / "tiny.onnx")
         for at in range(0, AT_REST, 1000):
             house.store.write(partial(register, range(at, at + 1000)))
         processes = [house.start("orchestrator"), house.start("runner", "--name", "one")]
         started_s = time.monotonic()
         for at in range(0, count, 100):
-            add = partial(add_slow, range(at, min(at + 100, count)), port, str(model))
+            add = partial(add_slow, range(at, min(at + 100, count)), port)
             house.store.write(add, durable=True)
         house.bus.publish([Message(topics.COMMANDS)])
         house.wait_for(lambda: looked_at(house) >= count, deadline_s=OPEN_S, why="all to look")
@@ -116,7 +111,7 @@ def measure(count: int, repeats: int) -> list[Cost]:
         return [cost(house, processes) for _ in range(repeats)]
 
 
-def add_slow(numbers: range, port: int, model: str, transaction: Transaction) -> None:
+def add_slow(numbers: range, port: int, transaction: Transaction) -> None:
     """Register and start cameras."""
     for number in numbers:
         scenario_id, source_id = ScenarioId(f"slow{number}"), SourceId(f"of slow{number}")
@@ -124,7 +119,7 @@ def add_slow(numbers: range, port: int, model: str, transaction: Transaction) ->
             transaction, source_id, name="camera", address=address_of(port, number)
         )
         scenario = Scenario(scenario_id, source_id)
-        scenarios.add_scenario(transaction, scenario, Parameters(detector=model))
+        scenarios.add_scenario(transaction, scenario, Parameters(detector="motion"))
         scenarios.add_command(transaction, scenario_id, scenarios.START)
 
 

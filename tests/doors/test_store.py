@@ -233,6 +233,34 @@ def test_transactions_are_carried_out_in_the_order_of_asking(store: Store) -> No
     assert keys == sorted(keys)
 
 
+def test_a_patient_transaction_waits_for_the_next_one_and_comes_before_it(store: Store) -> None:
+    seen: list[int] = []
+    patient = store.submit(lambda _: seen.append(1), patience_s=10 * WAIT_S)
+    time.sleep(0.2)
+    assert not patient.done()
+
+    store.write(lambda _: seen.append(2))
+
+    patient.result(WAIT_S)
+    assert seen == [1, 2]
+
+
+def test_a_patient_transaction_waits_no_longer_than_it_may(store: Store) -> None:
+    assert store.submit(lambda _: 7, patience_s=0.3).result(WAIT_S) == 7
+
+
+def test_a_closing_store_waits_for_nobody_to_share_a_commit(engine: str, tmp_path: Path) -> None:
+    store = open_store(engine, str(tmp_path))
+    store.migrate()
+    patient = store.submit(lambda _: 7, patience_s=10 * WAIT_S)
+
+    started_s = time.monotonic()
+    store.close()
+
+    assert patient.result(0) == 7
+    assert time.monotonic() - started_s < WAIT_S
+
+
 def test_a_reader_sees_one_moment(store: Store) -> None:
     store.write(lambda it: add_pair(it, "a", 0))
 

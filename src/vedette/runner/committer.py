@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -31,11 +32,29 @@ class Committer:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, *, waiting_max: int, committed: Callable[[Commit], None]
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        waiting_max: int,
+        share_s: float,
+        committed: Callable[[Commit], None],
     ) -> None:
+        """Begin with nothing.
+
+        Args:
+            store: Where to.
+            clock: For pauses.
+            waiting_max: Commits that wait here at most.
+            share_s: A run that hardly ever has something to say waits so long for other runs.
+            committed: Told of each that is through.
+        """
         self._store = store
         self._clock = clock
         self._waiting_max = waiting_max
+        self._share_s = share_s
+        self._patience_s = 0.0
+        self._added_mono_s = math.inf  # The first commit of all waits for nobody.
         self._committed = committed
         self._waiting: deque[Commit] = deque()
         self._under_way: Future[None] | None = None
@@ -52,6 +71,11 @@ class Committer:
         Raises:
             StaleToken: the work was given to somebody else; nothing more is taken.
         """
+        now_mono_s = self._clock.monotonic_s()
+        # Runs that commit all the time do so at the same moments. Those whose pictures are far
+        # apart would each have a transaction of its own.
+        is_rare = now_mono_s - self._added_mono_s > 2 * self._share_s
+        self._patience_s, self._added_mono_s = self._share_s if is_rare else 0.0, now_mono_s
         self._waiting.append(news)
         self.push()
         while len(self._waiting) > self._waiting_max and not stopping():
@@ -62,7 +86,7 @@ class Committer:
         while self._waiting:
             if self._under_way is None:
                 work = partial(commit, news=self._waiting[0])
-                self._under_way = self._store.submit(work)
+                self._under_way = self._store.submit(work, patience_s=self._patience_s)
             try:
                 self._under_way.result(timeout=wait_s)
             except NotYet:

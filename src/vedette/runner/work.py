@@ -126,6 +126,7 @@ class Work:
             store,
             clock,
             waiting_max=max(2, round(options.orphan_s / options.commit_s)),
+            share_s=options.commit_s,
             committed=partial(_tell, bus),
         )
         self._stop = Stop()

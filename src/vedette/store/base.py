@@ -44,7 +44,7 @@ class Store(ABC):
     """One database. Its methods may be called from any thread."""
 
     @abstractmethod
-    def submit(self, work: Work[T], *, durable: bool = False) -> Future[T]:
+    def submit(self, work: Work[T], *, durable: bool = False, patience_s: float = 0.0) -> Future[T]:
         """Have a transaction carried out; the future is done once it is committed.
 
         What `work` raises undoes that transaction alone and is raised by the future.
@@ -52,6 +52,7 @@ class Store(ABC):
         Args:
             work: The transaction.
             durable: Also survives a power cut, not just the death of every process.
+            patience_s: It may wait so long for others to share a commit with.
 
         Raises:
             StoreUnavailable: (by the future) the database cannot be written now; nothing happened.

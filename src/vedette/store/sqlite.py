@@ -54,6 +54,7 @@ LOG_LOOK_S = 5.0
 class _Job:
     work: Work[Any]
     durable: bool
+    due_s: float  # It waits for others up to then, by the monotonic clock.
     future: Future[Any]
 
 
@@ -105,8 +106,8 @@ class SqliteStore(Store):
         self._writer = threading.Thread(target=self._write_on, name="store-write", daemon=True)
         self._writer.start()
 
-    def submit(self, work: Work[T], *, durable: bool = False) -> Future[T]:
-        job = _Job(work, durable, Future())
+    def submit(self, work: Work[T], *, durable: bool = False, patience_s: float = 0.0) -> Future[T]:
+        job = _Job(work, durable, time.monotonic() + patience_s, Future())
         with self._changed:
             if self._closed:
                 job.future.set_exception(self._closed_error())
@@ -189,8 +190,14 @@ class SqliteStore(Store):
 
     def _next_jobs(self) -> list[_Job]:
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._closed)
+            while not self._closed and (wait_s := self._wait_s()) > 0:
+                self._changed.wait(wait_s)
             return [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_MAX))]
+
+    def _wait_s(self) -> float:
+        """Tell how long the most impatient job still waits for others."""
+        due_s = min((job.due_s for job in self._jobs), default=float("inf"))
+        return min(due_s - time.monotonic(), threading.TIMEOUT_MAX)
 
     def _commit(self, jobs: list[_Job]) -> list[tuple[Any, BaseException | None]]:
         """Commit all jobs at once, durably if one wants it; one that raises is undone alone."""
