@@ -75,7 +75,7 @@ def test_starts_and_stops_leave_nothing_behind(tmp_path: Path) -> None:
             sizes = []
             for cycle in range(1, CYCLES + 1):
                 house.wait_for(
-                    lambda run=cycle: house.rows(scenario_id, run), deadline_s=15, why="results"
+                    lambda run=cycle: house.rows(scenario_id, run), deadline_s=30, why="results"
                 )
                 house.command(scenario_id, "stop")
                 house.wait_for_state(scenario_id, ScenarioState.INACTIVE)
@@ -83,7 +83,7 @@ def test_starts_and_stops_leave_nothing_behind(tmp_path: Path) -> None:
                 house.command(scenario_id, "start")
                 house.wait_for(
                     lambda run=cycle: house.scenario(scenario_id).run > run,
-                    deadline_s=15,
+                    deadline_s=30,
                     why="the next run",
                 )
     finally:

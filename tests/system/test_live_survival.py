@@ -142,7 +142,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
             one.camera.kill()
 
 
-@pytest.mark.timeout(180 + 1800 * SOAK)
+@pytest.mark.timeout(240 + 1800 * SOAK)
 def test_what_is_called_covered_is_what_the_pictures_prove_through_kills_and_outages(
     watched: Watched,
 ) -> None:
@@ -243,7 +243,8 @@ def assert_every_covered_instant_was_seen(covered: list[Stretch], looks: list[Lo
         # By the pictures' own time: a stamp may be late, and make a gap look shorter than it was.
         assert stretch.to_ms - within[-1].shown_ms <= LATE_OPENING_MS
         for one, following in pairwise(within):
-            assert following.shown_ms - one.shown_ms <= GAP_MS + LATE_MS, (one, following)
+            late_ms = max(LATE_MS, one.captured_ms - one.shown_ms)
+            assert following.shown_ms - one.shown_ms <= GAP_MS + late_ms, (one, following)
 
 
 def unclaimed(covered: list[Stretch], looks: list[Look]) -> list[tuple[Look, Look]]:
