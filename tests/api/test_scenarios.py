@@ -64,6 +64,7 @@ def test_all_of_a_running_scenario_is_shown(server: Running) -> None:
     assert shown["totals"] == totals_of(3)
     assert shown["health"]["last_result_at"] is not None
     assert shown["parameters"]["fps"] == 5
+    assert shown["parameters"]["tiles"] is None
     assert shown["parameters"]["scene"]["zones"][0]["name"] == "door"
     assert shown["parameters"]["recorded_at"] == "2026-03-01T12:00:00+01:00"
     assert [one["after"] for one in shown["history"]] == [
@@ -203,6 +204,9 @@ def test_a_form_serves_as_well_as_json(server: Running) -> None:
         ({"url": "synthetic://street", "detector": "/etc/model.onnx"}, 403, "FORBIDDEN"),
         ({"url": "synthetic://street", "detector": "../x.onnx"}, 403, "FORBIDDEN"),
         ({"url": "synthetic://street", "recorded_at": "2026-01-01T00:00:00"}, 422, "BAD_INPUT"),
+        ({"url": "synthetic://street", "tiles": "2"}, 422, "BAD_INPUT"),
+        ({"url": "synthetic://street", "tiles": "4x5"}, 422, "BAD_INPUT"),
+        ({"url": "synthetic://street", "tiles": "2x2", "detector": "motion"}, 422, "BAD_INPUT"),
     ],
 )
 def test_what_cannot_be_is_refused_and_leaves_nothing(
