@@ -54,6 +54,8 @@ class Cost:
 def slow_rows(repeats: int) -> list[Row]:
     """Give what cameras that show a picture a minute cost, and how that grows with their number."""
     measured = {count: measure(count, repeats) for count in (0, *ACTIVE)}
+    measured = {count: costs for count, costs in measured.items() if costs}
+    active = [count for count in measured if count]
     rows = []
     for count, costs in measured.items():
         name = f"{AT_REST:,} at rest, {count:,} active, a picture a minute"
@@ -66,11 +68,12 @@ def slow_rows(repeats: int) -> list[Row]:
             row_of(f"{name}: looks", [one.looks for one in costs], "1/s"),
         ]
     found = [
-        exponent([measured[count][turn].writes for count in ACTIVE]) for turn in range(repeats)
+        exponent(active, [measured[count][turn].writes for count in active])
+        for turn in range(repeats)
     ]
     added = [
-        (more.bytes - none.bytes) / ACTIVE[-1] / 1e6
-        for more, none in zip(measured[ACTIVE[-1]], measured[0], strict=True)
+        (more.bytes - none.bytes) / active[-1] / 1e6
+        for more, none in zip(measured[active[-1]], measured[0], strict=True)
     ]
     return [
         *rows,
@@ -79,9 +82,9 @@ def slow_rows(repeats: int) -> list[Row]:
     ]
 
 
-def exponent(values: list[float]) -> float:
+def exponent(active: list[int], values: list[float]) -> float:
     """Fit a power of the number of active scenarios."""
-    slope, _ = np.polyfit(np.log(ACTIVE), np.log(np.maximum(values, 1e-3)), 1)
+    slope, _ = np.polyfit(np.log(active), np.log(np.maximum(values, 1e-3)), 1)
     return float(slope)
 
 
@@ -104,7 +107,11 @@ def measure(count: int, repeats: int) -> list[Cost]:
             add = partial(add_slow, range(at, min(at + 100, count)), port)
             house.store.write(add, durable=True)
         house.bus.publish([Message(topics.COMMANDS)])
-        house.wait_for(lambda: looked_at(house) >= count, deadline_s=OPEN_S, why="all to look")
+        while looked_at(house) < count:
+            if time.monotonic() - started_s > OPEN_S:
+                print(f"{count} slow cameras: {looked_at(house)} looked in {OPEN_S} s", flush=True)
+                return []  # More than the machine bears.
+            time.sleep(0.2)
         took_s = time.monotonic() - started_s
         print(f"{count} slow cameras: all looked at after {took_s:.1f} s", flush=True)
         time.sleep(5)  # What opening brings with it is over.
