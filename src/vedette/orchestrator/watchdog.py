@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from concurrent.futures import Future, wait
 from functools import partial
 
 from vedette.orchestrator.options import OrchestratorOptions
@@ -31,6 +32,16 @@ _SENTENCES = {
 }
 
 
+# Of a lease's length. A renewal so late is overdue, as runners renew three times a lease; ...
+OVERDUE_SHARE = 0.45
+# ... and a write of ours that waits so long then says that the renewal may be waiting as well.
+SLOW_SHARE = 0.1
+
+
+def _written_at(transaction: Transaction) -> int:
+    return transaction.now_ms
+
+
 class Watchdog:
     """Looks for lost holders; for one thread. All times are the store's."""
 
@@ -46,6 +57,10 @@ class Watchdog:
         self._gap_ms = round(options.lease_s * 1000 / 2)
         self._looked_ms: int | None = None
         self._well_since_ms: int | None = None
+        self._is_overdue = False
+        # A write of our own on its way, and when it was asked for.
+        self._trial: Future[int] | None = None
+        self._trial_ms = 0
 
     def look(self) -> int:
         """Take away what was lost; give how many sources.
@@ -54,6 +69,7 @@ class Watchdog:
             StoreUnavailable: the store does not answer; call `distrust`.
         """
         now_ms, lives, is_lost = self._store.read(self._watch)
+        self._try_writing(now_ms)
         dead = self.dead(lives)
         if dead or is_lost:
             self._read_last_words()
@@ -89,7 +105,29 @@ class Watchdog:
         """Give the store's time, whom to ask for, and whether a lease is lost in any case."""
         now_ms, lives = watching.watched(transaction)
         self._see(now_ms)
+        left_ms = round(self._options.lease_s * 1000 * (1 - OVERDUE_SHARE))
+        self._is_overdue = watching.is_overdue(transaction, before_ms=now_ms + left_ms)
         return now_ms, lives, bool(self._find(transaction, dead=(), limit=1))
+
+    def _try_writing(self, now_ms: int) -> None:
+        """While a renewal is overdue, keep a write of our own on its way and see how long it waits.
+
+        Reads go through while another process sits on the write lock, and a renewal cannot: without
+        this, a store that stalls again and again looks well, and its healthy runners silent.
+        """
+        if self._trial is None:
+            if not self._is_overdue:
+                return
+            self._trial = self._store.submit(_written_at)
+            self._trial_ms = now_ms
+        slow_s = self._options.lease_s * SLOW_SHARE
+        wait([self._trial], timeout=slow_s)
+        if not self._trial.done():
+            self._well_since_ms = now_ms
+            return
+        trial, self._trial = self._trial, None
+        if trial.result() - self._trial_ms > slow_s * 1000:
+            self._well_since_ms = max(now_ms, trial.result())
 
     def _see(self, now_ms: int) -> None:
         """Keep account of how long the store has been well."""

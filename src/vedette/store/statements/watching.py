@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, false, or_, select, tuple_, update
+from sqlalchemy import Row, and_, exists, false, or_, select, tuple_, update
 
 from vedette.domain.ids import RunnerId, SourceId, Token
 from vedette.store.base import Transaction
@@ -48,6 +48,21 @@ def watched(transaction: Transaction) -> tuple[int, list[Life]]:
         .order_by(runners.c.id)
     )
     return transaction.now_ms, [(row.id, row.incarnation) for row in rows]
+
+
+def is_overdue(transaction: Transaction, *, before_ms: int) -> bool:
+    """Tell whether a lease that somebody holds sources by will run out before `before_ms`."""
+    holders = select(sources.c.holder).where(sources.c.holder.is_not(None))
+    overdue = exists(
+        select(runners.c.id).where(
+            and_(
+                runners.c.until_ms > 0,
+                runners.c.until_ms < before_ms,
+                runners.c.id.in_(holders),
+            )
+        )
+    )
+    return bool(transaction.connection.execute(select(overdue)).scalar_one())
 
 
 def holders(transaction: Transaction) -> list[tuple[RunnerId, str]]:
