@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 import pytest
 
-# A comma list of parts that must be there: `rtsp,data,browser`.
+# A comma list of parts that must be there: `rtsp,data,train`.
 REQUIRE_VARIABLE = "VEDETTE_REQUIRE"
 
 
@@ -23,4 +24,10 @@ def need(part: str, present: bool, reason: str) -> None:
     required = {name.strip() for name in os.environ.get(REQUIRE_VARIABLE, "").split(",")}
     if part in required:
         pytest.fail(f"{REQUIRE_VARIABLE} demands '{part}': {reason}", pytrace=False)
-    pytest.skip(f"without '{part}': {reason}")
+    pytest.skip(f"without '{part}': {reason}", allow_module_level=True)
+
+
+def need_torch() -> None:
+    """Go on if models can be trained here; to be called before the room that trains is imported."""
+    present = importlib.util.find_spec("torch") is not None
+    need("train", present, "no PyTorch; pip install torch (the processor's build is enough)")

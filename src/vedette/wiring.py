@@ -396,6 +396,7 @@ def make_teacher(asked: str, settings: Settings) -> Teacher:
 
     Raises:
         NotFound, ModelUnreadable: no such model.
+        BadInput: it knows neither people nor vehicles.
     """
     from vedette.detectors.cache import faster_graph
     from vedette.training.teacher import FIRST_LOOK, FLOOR, SECOND_LOOK, Teacher
@@ -408,6 +409,7 @@ def make_teacher(asked: str, settings: Settings) -> Teacher:
             "give --labels"
         )
     path, card = shelf.resolve(name)
+    model = path
     open_graph = faster_graph(
         path, card, cache_dir=settings.cache_dir, bytes_max=settings.model_bytes_max
     )
@@ -418,7 +420,7 @@ def make_teacher(asked: str, settings: Settings) -> Teacher:
         sized = dataclasses.replace(card, width=side, height=side) if card.dynamic else card
         return judging_detector(path, sized, FLOOR)
 
-    return Teacher(at(FIRST_LOOK), at(SECOND_LOOK), card.name)
+    return Teacher(at(FIRST_LOOK), at(SECOND_LOOK), card.name, model)
 
 
 def resolve_training_start(asked: str, settings: Settings) -> Path:

@@ -21,11 +21,11 @@ LONG_FILES = {
 }
 ROOMS = (
     "api", "orchestrator", "runner", "results", "sources", "detectors", "analytics", "sinks",
-    "store", "bus", "blobs",
+    "store", "bus", "blobs", "training",
 )  # fmt: skip
 HEAVY = (
     "av", "cv2", "numpy", "onnx", "onnxruntime", "pyarrow", "yaml", "rich", "httpx", "websockets",
-    "fastapi", "sqlalchemy", "uvicorn",
+    "fastapi", "sqlalchemy", "uvicorn", "torch",
 )  # fmt: skip
 
 
@@ -61,7 +61,16 @@ def test_every_file_begins_by_saying_what_it_is() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["run"], ["up"], ["scenario"], ["scenario", "start"], ["models"], ["models", "pull"]],
+    [
+        [],
+        ["run"],
+        ["up"],
+        ["scenario"],
+        ["scenario", "start"],
+        ["models"],
+        ["models", "pull"],
+        ["train"],
+    ],
 )
 def test_help_imports_no_room_and_nothing_heavy(words: list[str]) -> None:
     watch = (
@@ -86,6 +95,7 @@ def test_every_verb_shows_an_example_in_its_help() -> None:
         ["run"], ["up"], ["runner"], ["scenario", "start"], ["scenario", "stop"],
         ["scenario", "list"], ["scenario", "show"], ["scenario", "watch"], ["scenario", "export"],
         ["models", "list"], ["models", "show"], ["models", "pull"], ["models", "add"],
+        ["train"],
     ):  # fmt: skip
         out = subprocess.run(
             [sys.executable, "-m", "vedette", *words, "--help"],
@@ -130,4 +140,4 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 def test_only_parts_that_the_tests_know_are_required() -> None:
     required = {part for part in os.environ.get("VEDETTE_REQUIRE", "").split(",") if part}
 
-    assert required <= {"rtsp", "data"}
+    assert required <= {"rtsp", "data", "train"}

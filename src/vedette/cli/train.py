@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
-import time
-from collections.abc import Sequence
+import math
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vedette.cli.exits import tells_errors
+from vedette.cli.train_sources import PICTURE_FILES, check_sources, gather_pictures
+from vedette.cli.train_told import Told, corrected, shown
 
 if TYPE_CHECKING:
     from vedette.settings import Settings
     from vedette.training.cards import Telling
-    from vedette.training.recipe import Made, Recipe, Say
+    from vedette.training.outcome import Rival
+    from vedette.training.recipe import Made, Recipe
 
 EXAMPLES = (
     "Examples: vedette train --from rtsp://camera/stream --name gate; "
-    "vedette train --from recordings/ --labels corrected.json --name gate; then: "
-    "vedette run rtsp://camera/stream --detector gate"
+    "vedette train --from recordings/ --name gate --labels-only; "
+    "vedette train --from train/gate/pictures --labels train/gate/labels.json --name gate; "
+    "then: vedette run rtsp://camera/stream --detector gate"
 )
 NOTHING = "nothing"
 FINE_TUNING_SAMPLES, WHOLE_SAMPLES = 40_000, 600_000
 # Going on from a trained model takes smaller steps than beginning.
 FINE_TUNING_RATE = 4e-4
-PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-# Plain lines at most this often, where no terminal shows a bar.
-LINE_PERIOD_S = 10.0
 PURPOSE = (
     "Finds people and vehicles (cars, motorcycles, buses, trucks) in pictures of fixed cameras, on "
     "a CPU. Not for telling who somebody is, and not for decisions about people's safety or rights "
@@ -53,27 +51,49 @@ def train(
         Path | None,
         typer.Option(help="Corrected labels: COCO's .json, or a folder of YOLO's .txt."),
     ] = None,
+    labels_only: Annotated[
+        bool,
+        typer.Option(
+            "--labels-only", help="Gather and label pictures, and stop: to correct the labels."
+        ),
+    ] = False,
     teacher: Annotated[
         str, typer.Option(help="Who labels where no --labels are given: a model's name or file.")
     ] = "auto",
     begin_with: Annotated[
-        str, typer.Option(help="The model to train on from; 'nothing' begins anew.")
+        str,
+        typer.Option(
+            help="The model to train on from, by name or file; 'nothing' begins anew, which takes "
+            "thousands of pictures."
+        ),
     ] = "shipped",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for all that is made; again with it goes on.")
+        Path | None,
+        typer.Option(
+            help="Folder for all that is made; the same command again goes on there. Left out: "
+            "train/NAME."
+        ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(min=64, help="Pictures to learn from, each as often as drawn.")
+        int | None,
+        typer.Option(
+            min=64,
+            help="How long to train: pictures to learn from, each as often as it is drawn. Left "
+            f"out: {FINE_TUNING_SAMPLES:,}, or {WHOLE_SAMPLES:,} from nothing.",
+        ),
     ] = None,
     pictures_max: Annotated[
-        int, typer.Option(min=60, help="Most pictures to take from cameras and clips, each.")
+        int, typer.Option(min=60, help="Most pictures to take from each camera or clip.")
     ] = 600,
     every: Annotated[
         float, typer.Option(min=0.04, help="Seconds between two looks at a camera or clip.")
     ] = 2.0,
+    watch: Annotated[
+        float, typer.Option(min=0.05, help="Most minutes to watch each camera.")
+    ] = 60.0,
     judge: Annotated[
         Path | None,
-        typer.Option(help="COCO labels of other pictures to judge by; those are kept away."),
+        typer.Option(help="Labels of other pictures to judge by; those are kept away."),
     ] = None,
     judge_pictures: Annotated[Path | None, typer.Option(help="Folder of those pictures.")] = None,
     beside: Annotated[
@@ -104,20 +124,43 @@ def train(
     """
     _check_torch()
     from vedette.settings import load_settings
-    from vedette.training.loop import Plan
-    from vedette.training.recipe import Recipe, make
-    from vedette.wiring import judging_detector, make_teacher, model_shelf, resolve_training_start
+    from vedette.wiring import (
+        judging_detector,
+        make_teacher,
+        model_shelf,
+        resolve_rival,
+        resolve_training_start,
+    )
 
     settings = load_settings()
     out = out or Path("train") / name
-    shelf = model_shelf(settings)
-    if install:
-        shelf.check_free(name)
-    begin = None if begin_with == NOTHING else resolve_training_start(begin_with, settings)
-    with _Told(as_json=as_json) as told:
-        pictures = _pictures(sources, out, settings, pictures_max, every, told.say)
-        who = None if labels is not None else make_teacher(teacher, settings)
-        kept_away = sorted(judge_pictures.iterdir()) if judge_pictures else []
+    # All that can be refused is refused before the hours of work, and before PyTorch is loaded.
+    _check_name(name)
+    if install and not labels_only:
+        model_shelf(settings).check_free(name)
+    kept_away = _judging_pictures(judge, judge_pictures, beside)
+    _check_page(origins)
+    check_sources(sources)
+    often = _weights(weights)
+    begin = None
+    if begin_with != NOTHING and not labels_only:
+        begin = resolve_training_start(begin_with, settings)
+    who = None if labels is not None else make_teacher(teacher, settings)
+    from vedette.training.export import network_in
+    from vedette.training.loop import Plan
+    from vedette.training.recipe import Recipe, labels_of, make
+
+    rival = None if beside is None else resolve_rival(beside, settings)
+    if begin is not None:
+        network_in(begin)
+    with Told(out, quiet=as_json) as told:
+        pictures = gather_pictures(sources, out, settings, pictures_max, every, watch * 60, told)
+        if who is not None and begin is not None and who.is_model(begin):
+            told.note(
+                "the teacher is the model that is trained on: it learns little from its own "
+                "labels; correct them (--labels-only), or get a better one: vedette models pull "
+                "yolox-s"
+            )
         recipe = Recipe(
             name=name,
             pictures=pictures,
@@ -127,19 +170,29 @@ def train(
             labels=labels,
             plan=_plan(Plan, samples, from_nothing=begin is None),
             begin_with=begin,
+            began_with=begin_with,
             leave_out=[one for one in leave_out.split(",") if one],
-            source_weights=_weights(weights),
+            source_weights=often,
             streets=streets,
-            keep_away=[one for one in kept_away if one.suffix.lower() in PICTURE_ENDINGS],
+            keep_away=kept_away,
         )
-        made = make(recipe, say=told.say)
-    labelled_by = str(labels) if who is None else f"{who.name}, two looks at each picture"
-    telling = _telling(recipe, made, labelled_by, origins)
-    outcome = _finish(
-        recipe, made, telling, settings=settings, judge=judge, judge_pictures=judge_pictures,
-        beside=beside, install=install,
+        if labels_only:
+            labels_of(recipe, say=told.say)
+        else:
+            made = make(recipe, say=told.say)
+    if labels_only:
+        outcome = _labelled(recipe)
+        print(json.dumps(outcome) if as_json else "\n".join(corrected(outcome)))
+        return
+    labelled_by = (
+        f"{labels.name}, as given" if labels is not None
+        else f"{who.name if who else ''}, two looks at each picture"
     )  # fmt: skip
-    print(json.dumps(outcome) if as_json else _shown(outcome))
+    outcome = _finish(
+        recipe, made, _telling(recipe, made, labelled_by, origins), settings=settings, judge=judge,
+        judge_pictures=judge_pictures, rival=rival, install=install,
+    )  # fmt: skip
+    print(json.dumps(outcome) if as_json else shown(outcome))
 
 
 def _check_torch() -> None:
@@ -150,6 +203,36 @@ def _check_torch() -> None:
             "training needs PyTorch, which is not installed: pip install 'vedette[train]' "
             "(the CPU build is enough)"
         )
+
+
+def _check_name(name: str) -> None:
+    from vedette.detectors.card import is_model_name
+    from vedette.domain.errors import BadInput
+
+    if not is_model_name(name):
+        raise BadInput(f"--name {name}: a model's name has letters, digits, '.', '_' and '-' alone")
+
+
+def _check_page(origins: Path | None) -> None:
+    from vedette.domain.errors import BadInput
+
+    if origins is not None and not origins.is_file():
+        raise BadInput(f"--origins {origins}: no such file")
+
+
+def _judging_pictures(judge: Path | None, folder: Path | None, beside: str | None) -> list[Path]:
+    """Give the pictures that judge, and make sure that their labels can be read."""
+    from vedette.domain.errors import BadInput
+    from vedette.training.labelling import given_labels
+
+    if judge is None or folder is None:
+        if judge or folder or beside:
+            raise BadInput("--judge LABELS and --judge-pictures FOLDER go together")
+        return []
+    if not folder.is_dir():
+        raise BadInput(f"--judge-pictures {folder}: no such folder")
+    given_labels(judge, folder)
+    return sorted(one for one in folder.iterdir() if one.suffix.lower() in PICTURE_FILES)
 
 
 def _plan(plan: Any, samples: int | None, *, from_nothing: bool) -> Any:
@@ -166,65 +249,19 @@ def _weights(text: str) -> dict[str, float]:
         source, _, number = part.partition("=")
         try:
             found[source] = float(number)
-        except ValueError as error:
-            raise BadInput(f"--weights {part}: must be SOURCE=NUMBER, such as lobby=1.5") from error
+        except ValueError:
+            found[source] = math.nan
+        if not 0 < found[source] < math.inf:
+            raise BadInput(f"--weights {part}: must be SOURCE=NUMBER above 0, such as lobby=1.5")
     return found
 
 
-def _pictures(
-    sources: Sequence[str],
-    out: Path,
-    settings: Settings,
-    pictures_max: int,
-    every_s: float,
-    say: Say,
-) -> Path:
-    """Give the folder of pictures: the one that was named, or what was gathered."""
-    from functools import partial
+def _labelled(recipe: Recipe) -> dict[str, Any]:
+    """Give where the labels lie and how to give them back."""
+    from vedette.training.labelling import COCO_FILE
 
-    from vedette.domain.errors import BadInput
-    from vedette.training.gathering import gather
-    from vedette.wiring import make_pacer, make_source
-
-    if len(sources) == 1 and _is_picture_folder(Path(sources[0])):
-        return Path(sources[0])
-    folder, done = out / "pictures", out / "gathered.json"
-    if done.is_file():
-        return folder
-    found = 0
-    for address in _addresses(sources):
-        if _is_picture_folder(Path(address)):
-            raise BadInput(
-                f"--from {address}: is a folder of pictures, which cannot be mixed with other "
-                f"sources; put all pictures into one folder"
-            )
-        fps = Fraction(1) / Fraction(every_s).limit_denominator(1000)
-        found += gather(
-            make_source(address, settings),
-            folder,
-            pacer_for=partial(make_pacer, resumed_at=None, fps=fps, settings=settings),
-            pictures_max=pictures_max,
-            say=lambda number: say("gathering", number, pictures_max),
-        )
-    done.write_text(json.dumps({"sources": list(sources), "pictures": found}))
-    return folder
-
-
-def _addresses(sources: Sequence[str]) -> list[str]:
-    """Give every clip of a folder by itself."""
-    found = []
-    for one in sources:
-        path = Path(one)
-        found += (
-            sorted(str(clip) for clip in path.iterdir() if clip.is_file())
-            if (path.is_dir() and not _is_picture_folder(path))
-            else [one]
-        )
-    return found
-
-
-def _is_picture_folder(path: Path) -> bool:
-    return path.is_dir() and any(one.suffix.lower() in PICTURE_ENDINGS for one in path.iterdir())
+    given = recipe.labels or recipe.out / COCO_FILE
+    return {"labels": str(given), "from": str(recipe.pictures), "again_as": recipe.name}
 
 
 def _telling(recipe: Recipe, made: Made, labelled_by: str, origins: Path | None) -> Telling:
@@ -248,83 +285,32 @@ def _finish(
     settings: Settings,
     judge: Path | None,
     judge_pictures: Path | None,
-    beside: str | None,
+    rival: Rival | None,
     install: bool,
 ) -> dict[str, Any]:
     """Judge, write card and page, put the model on the shelf; give what there is to say."""
+    from vedette.training.cards import MODEL_CARD_FILE
     from vedette.training.outcome import finish
-    from vedette.wiring import model_shelf, resolve_rival
+    from vedette.wiring import model_shelf
 
-    before = None if recipe.begin_with is None else recipe.begin_with
     outcome = finish(
         recipe,
         made,
         telling,
-        before=before,
+        before=recipe.begin_with,
         judge=judge,
         judge_pictures=judge_pictures,
-        beside=None if beside is None else resolve_rival(beside, settings),
+        beside=rival,
     )
+    if recipe.labels is None:
+        # The name will be taken: what learns from corrected labels needs another.
+        outcome |= {**_labelled(recipe), "again_as": f"{recipe.name}-2"}
     if install:
         model_shelf(settings).add(
             made.model,
             name=recipe.name,
             card_file=made.model.with_suffix(".toml"),
-            model_card=recipe.out / "MODEL_CARD.md",
+            model_card=recipe.out / MODEL_CARD_FILE,
         )
         outcome["installed"] = True
     return outcome
-
-
-def _shown(outcome: dict[str, Any]) -> str:
-    lines = [f"model      {outcome['model']}  ({outcome['size_bytes'] / 1e6:.2f} MB)"]
-    lines += [f"card       {outcome['card']}", f"curve      {outcome['curve']}"]
-    for name, found in outcome["held_out"].items():
-        shown = ", ".join(f"{label} AP50 {value:.3f}" for label, value in found.items())
-        lines.append(f"{name:<10} {shown}   (held-out pictures)")
-    for name, found in outcome["judged"].items():
-        shown = ", ".join(
-            f"{label} AP50 {one['ap50']:.3f} ± {one['uncertainty']:.3f}"
-            for label, one in found.items()
-        )
-        lines.append(f"{name:<10} {shown}")
-    if outcome.get("sheet"):
-        lines.append(f"changes    {outcome['sheet']}  (differs on {outcome['differ_on']} pictures)")
-    if outcome.get("installed"):
-        lines.append(f"try it     vedette run SOURCE --detector {outcome['name']}")
-    return "\n".join(lines)
-
-
-class _Told:
-    """Tells how far each step is: a bar on a terminal, now and then a line elsewhere."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._bar: Any = None
-        self._tasks: dict[str, Any] = {}
-        self._quiet = as_json
-        self._told_s = 0.0
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty() and not self._quiet:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-            self._bar = Progress(
-                "{task.description:<10}", BarColumn(), MofNCompleteColumn(),
-                TimeRemainingColumn(), console=Console(stderr=True),
-            )  # fmt: skip
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def say(self, step: str, done: int, most: int) -> None:
-        if self._bar is not None:
-            if step not in self._tasks:
-                self._tasks[step] = self._bar.add_task(step, total=most)
-            self._bar.update(self._tasks[step], completed=done, total=most)
-        elif not self._quiet and (done == most or time.monotonic() - self._told_s > LINE_PERIOD_S):
-            self._told_s = time.monotonic()
-            print(f"vedette: {step} {done} of {most}", file=sys.stderr)

@@ -158,6 +158,8 @@ def _paint(picture: Picture, onto: Picture, moved: npt.NDArray[np.float64]) -> N
             cv2.resize(picture, None, fx=half, fy=half, interpolation=cv2.INTER_AREA), np.uint8
         )
         moved[:, :2] /= half
+    # `moved` means edges of pixels, as boxes do; the warp means their middles.
+    moved[:, 2] += 0.5 * (moved[:, 0] + moved[:, 1]) - 0.5
     cv2.warpAffine(
         picture,
         moved,

@@ -16,6 +16,7 @@ from vedette.detectors.card import ModelCard
 from vedette.training.comparison import Figure
 from vedette.training.judging import calibration_error
 from vedette.training.recipe import Made, Recipe, count_from
+from vedette.training.rendered import SOURCE as STREET
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
 STREET_ORIGIN = "Vedette's own rendered street, labels exact (Apache-2.0)"
@@ -70,7 +71,7 @@ def model_card(recipe: Recipe, made: Made, telling: Telling) -> str:
         _judged(made, telling),
         _trust(made),
         "## Known weaknesses\n\n" + "\n".join(f"- {one}" for one in telling.weaknesses),
-        _learnt(made, telling),
+        _learnt(recipe, made, telling),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -78,7 +79,8 @@ def model_card(recipe: Recipe, made: Made, telling: Telling) -> str:
 def _facts(recipe: Recipe, made: Made, telling: Telling, size: int) -> str:
     plan, training = recipe.plan, made.training
     counts = sum(parameter.numel() for parameter in training.averaged.parameters())
-    began = "random weights" if recipe.begin_with is None else f"`{recipe.begin_with.stem}`"
+    again = "nothing" if recipe.begin_with is None else recipe.began_with
+    began = "random weights" if recipe.begin_with is None else f"`{recipe.began_with}`"
     return "\n".join(
         [
             "## How it was made",
@@ -90,13 +92,15 @@ def _facts(recipe: Recipe, made: Made, telling: Telling, size: int) -> str:
             f"- Labelled by: {telling.labelled_by}.",
             (
                 f"- Trained on {telling.made_on.isoformat()} from {began}: "
-                f"{training.step * plan.batch:,} pictures drawn (each as often as it came), batches "
-                f"of {plan.batch}, at {_sizes(plan.first_sizes)}, at last {_sizes(plan.sizes)}, seed "
-                f"{plan.seed}."
+                f"{training.step * plan.batch:,} pictures drawn (each as often as it came), "
+                f"batches of {plan.batch}, at {_sizes(plan.first_sizes)}, at last "
+                f"{_sizes(plan.sizes)}, seed {plan.seed}."
             ),
             (
                 f"- With PyTorch {torch.__version__}, Python {platform.python_version()}, "
-                f"on {training.device.type}. Again: `make train`; the curve is in `curve.png`."
+                f"on {training.device.type}. Again, with the same pictures and labels: "
+                f"`vedette train --name {recipe.name} --begin-with {again} --samples "
+                f"{plan.samples}`; the curve is in `curve.png`."
             ),
         ]
     )
@@ -135,8 +139,12 @@ def _judged(made: Made, telling: Telling) -> str:
             "",
         ]
     lines.append(
-        f"On {len(made.held_out_labels)} held-out pictures of its own sources (labels by "
-        "machine, so agreement with its teacher rather than truth): "
+        f"On {len(made.held_out_labels)} held-out pictures of its own sources"
+        + (
+            " (labels by machine, so agreement with its teacher rather than truth): "
+            if made.labelled_by_machine
+            else ": "
+        )
         + ", ".join(
             f"{label} {one.average_precision():.3f}" for label, one in made.held_out.items()
         )
@@ -164,7 +172,8 @@ def _trust(made: Made) -> str:
             for one in rows
         ]
     errors = ", ".join(
-        f"{label} {calibration_error(rows):.3f}" for label, rows in made.reliability.items()
+        f"{label} {calibration_error(rows):.3f}" if rows else f"{label} unknown"
+        for label, rows in made.reliability.items()
     )
     counted = ", ".join(f"{label} from {count_from(one)}" for label, one in made.held_out.items())
     lines += [
@@ -177,7 +186,7 @@ def _trust(made: Made) -> str:
     return "\n".join(lines)
 
 
-def _learnt(made: Made, telling: Telling) -> str:
+def _learnt(recipe: Recipe, made: Made, telling: Telling) -> str:
     lines = [
         "## What it learnt from",
         "",
@@ -185,7 +194,8 @@ def _learnt(made: Made, telling: Telling) -> str:
         "|---|---|---|---|---|",
     ]
     for source, (pictures, people, vehicles) in made.learnt_from.items():
-        origin = STREET_ORIGIN if source == "street" else telling.origins.get(source, "")
+        ours = recipe.streets and source == STREET
+        origin = STREET_ORIGIN if ours else telling.origins.get(source, "")
         lines.append(f"| {source} | {pictures} | {people} | {vehicles} | {origin} |")
     gone = ", ".join(f"{count} {reason}" for reason, count in made.left_out.items() if count)
     lines += [

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vedette.detectors.base import Detector
-from vedette.training.judging import matches_of
+from vedette.training.judging import Judged, matches_of
 from vedette.training.network import CLASSES
 from vedette.training.pictures import Labelled, read_picture
 from vedette.training.recipe import judged_by
@@ -35,7 +35,11 @@ class Figure:
 def figures(detector: Detector, labels: Sequence[Labelled], folder: Path) -> list[Figure]:
     """Judge a detector on labelled pictures (at their own size)."""
     pictures = [read_picture(folder / one.file, long_side=10_000) for one in labels]
-    judged = judged_by(detector, labels, pictures)
+    return figures_of(judged_by(detector, labels, pictures))
+
+
+def figures_of(judged: Sequence[Judged]) -> list[Figure]:
+    """Give the figures of each class."""
     found = []
     for kind, label in enumerate(CLASSES):
         matches = matches_of(judged, kind)

@@ -34,7 +34,7 @@ def draw_curve(points: Sequence[Point], path: Path, *, samples: int) -> None:
         _write(canvas, f"{tenth / 10:.1f}", (LEFT - 42, y + 5))
     for fifth in range(6):
         x = _x(samples * fifth / 5, samples)
-        _write(canvas, f"{samples * fifth / 5000:.0f}k", (x - 18, HEIGHT - BOTTOM + 24))
+        _write(canvas, _thousands(samples * fifth / 5), (x - 18, HEIGHT - BOTTOM + 24))
     _write(canvas, "pictures learnt from; average precision on held-out pictures", (LEFT, 28))
     for number, name in enumerate(names):
         colour = COLOURS[number % len(COLOURS)]
@@ -53,6 +53,10 @@ def draw_curve(points: Sequence[Point], path: Path, *, samples: int) -> None:
     draft = path.with_name(f".{path.name}")
     cv2.imwrite(str(draft), canvas)
     draft.rename(path)
+
+
+def _thousands(samples: float) -> str:
+    return f"{samples / 1000:.0f}k" if samples >= 10_000 else f"{samples:.0f}"
 
 
 def _x(samples: float, most: int) -> int:

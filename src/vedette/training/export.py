@@ -123,7 +123,10 @@ def network_in(path: Path) -> Network:
     import onnx
     from onnx import numpy_helper
 
-    model = onnx.load(str(path))
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # What protobuf raises has no common class.
+        raise ModelUnreadable(f"model {path}: is no ONNX file that can be read") from error
     told = {one.key: one.value for one in model.metadata_props}
     if SHAPE_KEY not in told:
         raise ModelUnreadable(
@@ -134,10 +137,16 @@ def network_in(path: Path) -> Network:
         for key, value in json.loads(told[SHAPE_KEY]).items()
     }
     network = folded(Network(Shape(**table)))
-    weights = {
-        one.name.removeprefix("network."): torch.from_numpy(numpy_helper.to_array(one).copy())
-        for one in model.graph.initializer
-        if one.name.startswith("network.")
-    }
-    network.load_state_dict(weights)
+    weights = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    # Of equal weights the exporter keeps one, and names the others after it.
+    for node in model.graph.node:
+        if node.op_type == "Identity" and node.input[0] in weights:
+            weights[node.output[0]] = weights[node.input[0]]
+    network.load_state_dict(
+        {
+            name.removeprefix("network."): torch.from_numpy(value.copy())
+            for name, value in weights.items()
+            if name.startswith("network.")
+        }
+    )
     return network

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from vedette.domain.errors import SourceError
 from vedette.domain.frame import Frame, PixelFormat
 from vedette.domain.packet import Packet, Verdict
 from vedette.domain.stream import StreamFacts
@@ -17,6 +21,8 @@ from vedette.sources.base import Source
 from vedette.training.likeness import Families
 from vedette.training.pictures import Picture
 from vedette.training.rendered import write_picture
+
+logger = logging.getLogger(__name__)
 
 # What a training looks at is smaller; a person who corrects labels wants to see more.
 LONG_SIDE = 640
@@ -38,6 +44,7 @@ def gather(
     *,
     pacer_for: Callable[[StreamFacts], Judge],
     pictures_max: int,
+    watch_s: float = math.inf,
     say: Callable[[int], object] = lambda _: None,
 ) -> int:
     """Write pictures of a source that differ from each other into a folder.
@@ -47,10 +54,11 @@ def gather(
         folder: Where to; files are named after the source, so that neighbours stay together.
         pacer_for: Makes who chooses the looks.
         pictures_max: Stop at so many.
+        watch_s: Stop after watching a live source for so many seconds.
         say: Called with the number written so far.
 
     Returns:
-        How many were written.
+        How many were written; a source that is lost later gives what there was.
 
     Raises:
         BadInput, SourceError: the source gives no pictures.
@@ -58,7 +66,7 @@ def gather(
     folder.mkdir(parents=True, exist_ok=True)
     families, written = Families(changed_from=CHANGED_FROM), 0
     stem = re.sub(r"[^A-Za-z0-9-]+", "-", source.name).strip("-")[:60] or "source"
-    facts = source.open()
+    facts, began_s = source.open(), time.monotonic()
     try:
         for frame in _frames(source, pacer_for(facts)):
             picture = _shrunk(frame)
@@ -66,8 +74,12 @@ def gather(
                 write_picture(picture, folder / f"{stem}_{frame.number:08d}.jpg")
                 written += 1
                 say(written)
-                if written >= pictures_max:
-                    break
+            if written >= pictures_max or (facts.live and time.monotonic() - began_s > watch_s):
+                break
+    except SourceError as error:
+        if not written:
+            raise
+        logger.warning("source lost after %d pictures: %s", written, error)
     finally:
         source.close()
     return written

@@ -78,8 +78,13 @@ class Matches:
         )
 
     def uncertainty(self) -> float:
-        """Give the standard deviation of `average_precision` over pictures drawn again."""
+        """Give the standard deviation of `average_precision` over pictures drawn again.
+
+        NaN where there is nothing to find.
+        """
         chance, count = np.random.default_rng(0), len(self.objects)
+        if not self.objects.sum():
+            return float("nan")
         drawn = [
             self.average_precision(
                 np.bincount(chance.integers(0, count, count), minlength=count).astype(np.float64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import pickle
 import queue
 import threading
 import time
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vedette.domain.errors import BadInput
 from vedette.training.augment import Batch, draw_batch
 from vedette.training.network import Network, Shape, cell_centres
 from vedette.training.pictures import PictureSet
@@ -110,12 +112,18 @@ class Training:
         device: str | None = None,
         begin_with: Network | None = None,
     ) -> None:
+        """Begin a training; nothing is learnt yet.
+
+        Args:
+            plan: How long and how fast.
+            shape: Of a network that begins with nothing.
+            device: Where to compute; None takes a GPU where there is one.
+            begin_with: A trained network to go on from; it has its own shape.
+        """
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.network = Network(shape)
-        if begin_with is not None:
-            self.network.load_state_dict(begin_with.state_dict())
+        self.network = Network(shape) if begin_with is None else copy.deepcopy(begin_with)
         self.network.to(self.device, memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.network).eval()
         many = [one for one in self.network.parameters() if one.ndim > 1]
@@ -231,11 +239,21 @@ class Training:
         draft.rename(path)
 
     def go_on_from(self, path: Path) -> None:
-        """Take up what `keep` wrote; the plan may be longer than it was then."""
-        kept: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(kept["network"])
-        self.averaged.load_state_dict(kept["averaged"])
-        self._optimizer.load_state_dict(kept["optimizer"])
+        """Take up what `keep` wrote; the plan may be longer than it was then.
+
+        Raises:
+            BadInput: the file is damaged, or of a network of another shape.
+        """
+        try:
+            kept: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(kept["network"])
+            self.averaged.load_state_dict(kept["averaged"])
+            self._optimizer.load_state_dict(kept["optimizer"])
+        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            raise BadInput(
+                f"training {path}: cannot be gone on from (damaged, or of another network); remove "
+                f"it to begin anew"
+            ) from error
         self.step = kept["step"]
         self.curve = [Point(**one) for one in kept["curve"]]
 

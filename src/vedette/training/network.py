@@ -184,10 +184,13 @@ def boxes_of(distances: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
 
 
 def folded(network: Network) -> Network:
-    """Give a copy whose batch normalisations are folded into the convolutions before them."""
+    """Give a copy whose batch normalisations are folded into the convolutions before them.
+
+    What is folded already stays as it is.
+    """
     network = copy.deepcopy(network).eval()
     for part in list(network.modules()):
-        if isinstance(part, Convolution):
+        if isinstance(part, Convolution) and not isinstance(part[1], nn.Identity):
             convolution, norm = part[0], part[1]
             assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
             part[0] = _fold(convolution, norm)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vedette.detectors.base import Detector
 from vedette.detectors.card import ModelCard, card_toml
 from vedette.training.cards import MODEL_CARD_FILE, Telling, model_card, with_thresholds
-from vedette.training.comparison import figures, time_ratio
+from vedette.training.comparison import figures, figures_of, time_ratio
 from vedette.training.formats import read_any_labels
-from vedette.training.judging import Judged, matches_of
-from vedette.training.network import CLASSES
+from vedette.training.judging import Judged
 from vedette.training.pictures import read_picture
 from vedette.training.recipe import JUDGE_FLOOR, Made, Recipe, card_of, judged_by
 from vedette.training.sheet import contact_sheet
@@ -51,7 +51,8 @@ def finish(
         judge_pictures: Their folder.
         beside: A model to compare with there.
     """
-    card = with_thresholds(made, licence=LICENCE, source=f"trained by {telling.labelled_by}")
+    origin = f"trained with Vedette; labels: {telling.labelled_by}"
+    card = with_thresholds(made, licence=LICENCE, source=origin)
     detector = recipe.make_detector(made.model, card, JUDGE_FLOOR)
     outcome: dict[str, Any] = {
         "name": recipe.name,
@@ -59,7 +60,12 @@ def finish(
         "size_bytes": made.model.stat().st_size,
         "card": str(recipe.out / MODEL_CARD_FILE),
         "curve": str(recipe.out / CURVE_FILE),
-        "held_out": {"after": _ap50(_judged(detector, recipe, made))},
+        "held_out": {"after": _figures(_judged(detector, recipe, made))},
+        "pictures": {
+            "learnt_from": sum(one[0] for one in made.learnt_from.values()),
+            "held_out": len(made.held_out_labels),
+            "left_out": made.left_out,
+        },
         "judged": {},
     }
     if before is not None:
@@ -94,7 +100,8 @@ def _before_and_after(
     pictures = [read_picture(recipe.pictures / one.file) for one in made.held_out_labels]
     sheet = recipe.out / SHEET_FILE
     differ = contact_sheet(pictures, first, second, sheet, count_from=card.confidence)
-    told: dict[str, Any] = {"held_out": {"before": _ap50(first), "after": _ap50(second)}}
+    found = {"before": _figures(first), "after": _figures(second)}
+    told: dict[str, Any] = {"held_out": found, "gain": _gain(found["before"], found["after"])}
     if differ:
         told |= {"sheet": str(sheet), "differ_on": differ}
     return told
@@ -105,8 +112,25 @@ def _judged(detector: Detector, recipe: Recipe, made: Made) -> list[Judged]:
     return judged_by(detector, made.held_out_labels, pictures)
 
 
-def _ap50(judged: list[Judged]) -> dict[str, float]:
-    found = {
-        label: matches_of(judged, kind).average_precision() for kind, label in enumerate(CLASSES)
-    }
-    return {label: round(value, 4) for label, value in found.items() if not math.isnan(value)}
+def _figures(judged: list[Judged]) -> dict[str, dict[str, Any]]:
+    """Give by label what there is to say; a class with nothing to find has nothing."""
+    return {
+        one.label: {
+            "ap50": round(one.ap50, 4), "uncertainty": round(one.uncertainty, 4),
+            "objects": one.objects,
+        }
+        for one in figures_of(judged)
+        if one.objects
+    }  # fmt: skip
+
+
+def _gain(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Say in a word what the training brought: a change within both uncertainties is none."""
+    signs = set()
+    for label in after:
+        change = after[label]["ap50"] - before[label]["ap50"]
+        doubt = math.hypot(before[label]["uncertainty"], after[label]["uncertainty"])
+        signs.add(0 if abs(change) <= doubt else math.copysign(1, change))
+    if {-1, 1} <= signs:
+        return "mixed"
+    return "better" if 1 in signs else "worse" if -1 in signs else "unclear"

@@ -21,6 +21,7 @@ from vedette.domain.errors import BadInput
 Picture = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
 
+PICTURE_FILES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 LONG_SIDE = 384
 # A picture with nothing on it teaches what is nothing, and less than one with somebody.
 EMPTY_WEIGHT = 0.35
@@ -53,19 +54,24 @@ def read_labels(path: Path) -> list[Labelled]:
     """Read a file of labels, by name of the pictures.
 
     Raises:
-        BadInput: a line is none; names it.
+        BadInput: there is no such file, or a line is none; names it.
     """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BadInput(f"labels {path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"labels {path}: are no text") from error
     found = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                one = json.loads(line)
-                boxes = np.array(one["b"], np.float32).reshape(-1, 6)
-                found.append(Labelled(str(one["f"]), int(one["w"]), int(one["h"]), boxes))
-            except (ValueError, KeyError, TypeError) as error:
-                raise BadInput(
-                    f"labels {path}, line {number}: cannot be read: {error!r}"
-                ) from error
+    for number, line in enumerate(lines, 1):
+        try:
+            one = json.loads(line)
+            boxes = np.array(one["b"], np.float32).reshape(-1, 6)
+            found.append(Labelled(str(one["f"]), int(one["w"]), int(one["h"]), boxes))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"labels {path}, line {number}: is not one of Vedette's labels"
+            ) from error
     return sorted(found, key=lambda one: one.file)
 
 

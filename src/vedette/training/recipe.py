@@ -8,11 +8,11 @@ pictures ─▶ labels by a teacher ─▶ no evaluation pictures, no twins ─�
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import time
-import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,9 @@ import numpy as np
 from vedette.detectors.base import Detector
 from vedette.detectors.card import Colours, Family, LetterboxKind, ModelCard, Scaling
 from vedette.domain.errors import BadInput
+from vedette.training.choosing import check_enough, choose_pictures, part
 from vedette.training.curve import draw_curve
-from vedette.training.export import INPUT, export
+from vedette.training.export import INPUT, export, network_in
 from vedette.training.judging import (
     Judged,
     Matches,
@@ -31,7 +32,7 @@ from vedette.training.judging import (
     matches_of,
     reliability,
 )
-from vedette.training.likeness import Families, Known
+from vedette.training.labelling import Say, counted, given_labels, taught_labels
 from vedette.training.loop import Plan, Training
 from vedette.training.network import CLASSES, Network, Shape
 from vedette.training.pictures import (
@@ -48,21 +49,20 @@ from vedette.training.teacher import Teacher, boxes_of
 
 logger = logging.getLogger(__name__)
 
-PICTURE_FILES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 # Long side of the box a picture is fitted in, in pixels.
 SIDE = 416
-# One run of so many pictures in each so many runs is held out: neighbours are often one scene.
-RUN, RUNS = 25, 20
 # A detection that is likelier wrong than right is not counted.
 COUNT_FROM_LEAST = 0.5
+# More sources than these are not told one by one.
+SOURCES_TOLD = 40
 # Weaker detections are looked at when a curve of precision is drawn.
 JUDGE_FLOOR = 0.02
-# Fewer pictures, or fewer objects on those held out, and the figures would be luck.
-PICTURES_LEAST, OBJECTS_LEAST = 60, 30
-# Steps between two evaluations, and seconds between two times of keeping the state.
-EVALUATE_EVERY = 500
+# Steps between two evaluations at most and at least, and seconds between two times of keeping the
+# state.
+EVALUATE_EVERY, EVALUATE_LEAST = 500, 20
 KEEP_EVERY_S = 120.0
-Say = Callable[[str, int, int], object]
+# What a training in a folder learns from, and the training so far.
+OF_FILE, TRAINING_FILE = "training.json", "training.pt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,7 @@ class Recipe:
         plan: How long and how fast.
         shape: Of the network.
         begin_with: A model to go on from; None begins with nothing.
+        began_with: What to call it.
         leave_out: Sources not to learn from.
         source_weights: How often a source is drawn, against 1.
         streets: Rendered streets among the pictures.
@@ -94,6 +95,7 @@ class Recipe:
     plan: Plan = field(default_factory=Plan)
     shape: Shape = field(default_factory=Shape)
     begin_with: Path | None = None
+    began_with: str = ""
     leave_out: Collection[str] = ()
     source_weights: Mapping[str, float] = field(default_factory=dict)
     streets: int = 0
@@ -124,6 +126,11 @@ class Made:
     reliability: dict[str, list[Reliable]]
     training: Training
 
+    @property
+    def labelled_by_machine(self) -> bool:
+        """Whether a machine labelled what it is judged by: people are certain of every box."""
+        return any((one.boxes[:, 4] < 1).any() for one in self.held_out_labels)
+
 
 def make(recipe: Recipe, *, say: Say = lambda *_: None) -> Made:
     """Carry out a recipe, or go on with it.
@@ -133,50 +140,59 @@ def make(recipe: Recipe, *, say: Say = lambda *_: None) -> Made:
         say: Called with the step, how much of it is done, and how much there is.
 
     Raises:
-        BadInput: too few pictures, or unreadable ones.
+        BadInput: too few pictures, or unreadable ones; or `out` holds another training.
+        ModelUnreadable: the model to begin with cannot be trained on.
     """
     recipe.out.mkdir(parents=True, exist_ok=True)
-    labels = _labelled(recipe, say)
-    chosen, left_out = _chosen(recipe, labels, say)
-    learn, held_out = _parted(chosen)
-    _check_enough(recipe, chosen, held_out)
+    labels = labels_of(recipe, say=say)
+    chosen, left_out = choose_pictures(
+        recipe.pictures, labels, leave_out=recipe.leave_out, keep_away=recipe.keep_away,
+        keep_in=recipe.out, say=say,
+    )  # fmt: skip
+    learn, held_out = part(chosen)
+    check_enough(recipe.pictures, chosen, held_out)
     street = _streets(recipe, say)
     held_out_pictures = [read_picture(recipe.pictures / one.file) for one in held_out]
-    training = _trained(recipe, [*learn, *street], held_out, held_out_pictures, say)
-    network = training.averaged
-    raw = _judged_network(recipe, network, [(1.0, 0.0)] * len(CLASSES), held_out, held_out_pictures)
+    training, raw = _trained(recipe, [*learn, *street], held_out, held_out_pictures, say)
     lines = [calibration(matches_of(raw, kind)) for kind in range(len(CLASSES))]
     model = recipe.out / f"{recipe.name}.onnx"
-    export(network, model, lines)
+    export(training.averaged, model, lines)
     card = card_of(recipe.name)
     found = judged_by(recipe.make_detector(model, card, JUDGE_FLOOR), held_out, held_out_pictures)
     matches = {label: matches_of(found, kind) for kind, label in enumerate(CLASSES)}
-    sources = sorted({one.source for one in [*learn, *street]})
     return Made(
         model,
         card,
         matches,
         held_out,
-        {
-            source: _counted(one for one in [*learn, *street] if one.source == source)
-            for source in sources
-        },
+        _learnt_from([*learn, *street]),
         left_out,
         {label: reliability(one) for label, one in matches.items()},
         training,
     )
 
 
-def _check_enough(recipe: Recipe, chosen: Sequence[Labelled], held_out: Sequence[Labelled]) -> None:
-    objects = sum(int((one.boxes[:, 4] > OBJECT_FROM).sum()) for one in held_out)
-    if len(chosen) >= PICTURES_LEAST and objects >= OBJECTS_LEAST:
-        return
-    raise BadInput(
-        f"pictures {recipe.pictures}: too few to judge a model by: {len(chosen)} that differ, of "
-        f"which {len(held_out)} are held out with {objects} people and vehicles on them; it takes "
-        f"{PICTURES_LEAST} pictures and {OBJECTS_LEAST} objects on those held out: gather more, "
-        f"from busier hours"
-    )
+def labels_of(recipe: Recipe, *, say: Say = lambda *_: None) -> list[Labelled]:
+    """Give the labels of a recipe's pictures: the given ones, or its teacher's.
+
+    Raises:
+        BadInput: they or their pictures cannot be read.
+    """
+    if recipe.labels is not None:
+        return given_labels(recipe.labels, recipe.pictures)
+    assert recipe.teacher is not None
+    return taught_labels(recipe.pictures, recipe.teacher, keep_in=recipe.out, say=say)
+
+
+def _learnt_from(labels: Sequence[Labelled]) -> dict[str, tuple[int, int, int]]:
+    """Count by source; where pictures have names of no source, together."""
+    sources = sorted({one.source for one in labels})
+    if len(sources) > SOURCES_TOLD:
+        return {"all": counted(labels, OBJECT_FROM)}
+    return {
+        source: counted([one for one in labels if one.source == source], OBJECT_FROM)
+        for source in sources
+    }
 
 
 def card_of(name: str) -> ModelCard:
@@ -215,94 +231,12 @@ def judged_by(
 
 
 def _judged_network(
-    recipe: Recipe,
-    network: Network,
-    lines: Sequence[tuple[float, float]],
-    labels: Sequence[Labelled],
-    pictures: Sequence[Picture],
+    recipe: Recipe, network: Network, labels: Sequence[Labelled], pictures: Sequence[Picture]
 ) -> list[Judged]:
+    """Let a network as it is, not calibrated, look at labelled pictures."""
     path = recipe.out / "judged.onnx"
-    export(network, path, lines)
+    export(network, path, [(1.0, 0.0)] * len(CLASSES))
     return judged_by(recipe.make_detector(path, card_of("judged"), JUDGE_FLOOR), labels, pictures)
-
-
-def _labelled(recipe: Recipe, say: Say) -> list[Labelled]:
-    """Give labels of all pictures; those a teacher gave are kept line by line."""
-    if recipe.labels is not None:
-        return read_labels(recipe.labels)
-    assert recipe.teacher is not None
-    files = sorted(one for one in recipe.pictures.iterdir() if one.suffix.lower() in PICTURE_FILES)
-    if not files:
-        raise BadInput(f"pictures {recipe.pictures}: no picture files there")
-    kept = recipe.out / f"labels-{recipe.teacher.name}.jsonl"
-    _drop_torn_line(kept)
-    done = {one.file for one in read_labels(kept)} if kept.is_file() else set()
-    with kept.open("a", encoding="utf-8") as lines:
-        for number, path in enumerate(files, 1):
-            if path.name not in done:
-                one = recipe.teacher.labelled(path, read_picture(path))
-                lines.write(label_line(one))
-                lines.flush()
-            say("labelling", number, len(files))
-    return read_labels(kept)
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that a kill left half written."""
-    if path.is_file():
-        whole = path.read_bytes()
-        if not whole.endswith(b"\n"):
-            path.write_bytes(whole[: whole.rfind(b"\n") + 1])
-
-
-def _chosen(
-    recipe: Recipe, labels: Sequence[Labelled], say: Say
-) -> tuple[list[Labelled], dict[str, int]]:
-    """Leave out sources that are not to be used, likenesses of evaluation pictures, and twins."""
-    key = zlib.crc32(
-        json.dumps(
-            [sorted(recipe.leave_out), [p.name for p in recipe.keep_away], [o.file for o in labels]]
-        ).encode()
-    )
-    kept = recipe.out / f"chosen-{key:08x}.json"
-    if kept.is_file():
-        files, left_out = json.loads(kept.read_text())
-        wanted = set(files)
-        return [one for one in labels if one.file in wanted], left_out
-    known = Known([read_picture(path) for path in recipe.keep_away])
-    families = Families()
-    left_out = {"source left out": 0, "like an evaluation picture": 0, "twin of another": 0}
-    chosen = []
-    for number, one in enumerate(labels, 1):
-        say("comparing", number, len(labels))
-        if one.source in recipe.leave_out:
-            left_out["source left out"] += 1
-            continue
-        picture = read_picture(recipe.pictures / one.file)
-        if known.has(picture):
-            left_out["like an evaluation picture"] += 1
-        elif not families.is_new(picture):
-            left_out["twin of another"] += 1
-        else:
-            chosen.append(one)
-    draft = kept.with_suffix(".draft")
-    draft.write_text(json.dumps([[one.file for one in chosen], left_out]))
-    draft.rename(kept)
-    return chosen, left_out
-
-
-def _parted(chosen: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:
-    """Part what is learnt from and what is held out, in runs: neighbours are often one scene."""
-    learn: list[Labelled] = []
-    held_out: list[Labelled] = []
-    for source in sorted({one.source for one in chosen}):
-        mine = [one for one in chosen if one.source == source]
-        run = min(RUN, max(1, len(mine) // 4))
-        for number, one in enumerate(mine):
-            # The middle run of every so many, so that a small source gives some too.
-            turn = (number // run) % max(2, min(RUNS, len(mine) // run))
-            (held_out if turn == 1 else learn).append(one)
-    return learn, held_out
 
 
 def _streets(recipe: Recipe, say: Say) -> list[Labelled]:
@@ -330,10 +264,10 @@ def _trained(
     held_out: Sequence[Labelled],
     held_out_pictures: Sequence[Picture],
     say: Say,
-) -> Training:
-    from vedette.training.export import network_in
-
+) -> tuple[Training, list[Judged]]:
+    """Train, or go on; give the training as it ended and what its network found at the end."""
     placed = [dataclasses.replace(one, file=str(_place(recipe, one))) for one in learn]
+    _check_same(recipe, placed)
     pictures = load_pictures(
         Path("/"),
         placed,
@@ -343,14 +277,16 @@ def _trained(
     )
     begin = network_in(recipe.begin_with) if recipe.begin_with else None
     training = Training(recipe.plan, recipe.shape, begin_with=begin)
-    kept = recipe.out / "training.pt"
+    kept = recipe.out / TRAINING_FILE
     if kept.is_file():
         training.go_on_from(kept)
         logger.info("going on at step %d of %d", training.step, recipe.plan.steps)
 
+    judged: list[Judged] = []
+
     def pause(now: Training) -> None:
-        lines = [(1.0, 0.0)] * len(CLASSES)
-        judged = _judged_network(recipe, now.averaged, lines, held_out, held_out_pictures)
+        nonlocal judged
+        judged = _judged_network(recipe, now.averaged, held_out, held_out_pictures)
         now.curve[-1].figures = {
             f"{label} AP50": matches_of(judged, kind).average_precision()
             for kind, label in enumerate(CLASSES)
@@ -370,23 +306,34 @@ def _trained(
 
     training.run(
         pictures,
-        every=max(1, min(EVALUATE_EVERY, recipe.plan.steps // 10)),
+        every=max(EVALUATE_LEAST, min(EVALUATE_EVERY, recipe.plan.steps // 10)),
         pause=pause,
         tick=tick,
     )
-    return training
+    if not judged:
+        judged = _judged_network(recipe, training.averaged, held_out, held_out_pictures)
+    return training, judged
+
+
+def _check_same(recipe: Recipe, learn: Sequence[Labelled]) -> None:
+    """Refuse to go on with a training that learns from something else."""
+    began = recipe.begin_with.read_bytes() if recipe.begin_with else b""
+    key = hashlib.sha256(began)
+    key.update(json.dumps([recipe.plan.seed, dataclasses.asdict(recipe.shape)]).encode())
+    for one in learn:
+        key.update(label_line(dataclasses.replace(one, file=Path(one.file).name)).encode())
+    now, of = {"learns_from": key.hexdigest()}, recipe.out / OF_FILE
+    if not (recipe.out / TRAINING_FILE).is_file():
+        draft = of.with_suffix(".draft")
+        draft.write_text(json.dumps(now))
+        draft.rename(of)
+    elif of.is_file() and json.loads(of.read_text()) != now:
+        raise BadInput(
+            f"folder {recipe.out}: holds a training on other pictures or labels, or from another "
+            f"model; name another with --out, or remove it"
+        )
 
 
 def _place(recipe: Recipe, one: Labelled) -> Path:
     street = recipe.out / "street" / one.file
     return (street if street.is_file() else recipe.pictures / one.file).resolve()
-
-
-def _counted(labels: Iterable[Labelled]) -> tuple[int, int, int]:
-    pictures = people = vehicles = 0
-    for one in labels:
-        sure = one.boxes[one.boxes[:, 4] > OBJECT_FROM]
-        pictures += 1
-        people += int((sure[:, 5] == 0).sum())
-        vehicles += int((sure[:, 5] == 1).sum())
-    return pictures, people, vehicles

@@ -7,6 +7,7 @@ against one look at 416.
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 
 from vedette.detectors.base import Detector
+from vedette.domain.errors import BadInput
 from vedette.domain.frame import Frame, PixelFormat, Pixels
 from vedette.training.pictures import Boxes, Labelled, Picture
 
@@ -75,11 +77,29 @@ class Teacher:
     Attributes:
         first, second: With a confidence floor of `FLOOR`.
         name: Of the model, for the card.
+        model: Its file.
     """
 
     first: Detector
     second: Detector
     name: str
+    model: Path
+
+    def __post_init__(self) -> None:
+        """Make sure that it knows what is to be learnt.
+
+        Raises:
+            BadInput: it knows neither people nor vehicles.
+        """
+        if not {CLASS_OF.get(label) for label in self.first.labels} & {PERSON, VEHICLE}:
+            raise BadInput(
+                f"teacher {self.name}: knows neither people nor vehicles, only "
+                f"{', '.join(self.first.labels[:5])}"
+            )
+
+    def is_model(self, path: Path) -> bool:
+        """Tell whether it is the very model of that file."""
+        return filecmp.cmp(self.model, path, shallow=False)
 
     def labelled(self, path: Path, picture: Picture) -> Labelled:
         """Give the labels of one picture."""

@@ -17,19 +17,23 @@ def weaknesses_of(recipe: Recipe, made: Made) -> list[str]:
             "Small: people and vehicles less than about 16 pixels high at its input of 416 are "
             "mostly missed; `--tiles` finds more of them, at a multiple of the time."
         ),
-        "Its labels came from a machine: what its teacher misses or mistakes it learnt as well.",
         (
-            "Pictures from above, fish-eye lenses, heat and infrared cameras were not among its "
-            "pictures, or hardly."
+            "What its pictures did not show it does not know: things seen from straight above, by "
+            "fish-eye lenses, by heat or infrared, unless those were among them."
         ),
         (
             "Dolls, posters, statues and mirrored people may be taken for people; riders are "
             "people and their motorcycles vehicles; bicycles are neither."
         ),
     ]
+    if made.labelled_by_machine:
+        found.insert(
+            1,
+            "Its labels came from a machine: what its teacher misses or mistakes it learnt too.",
+        )
     totals = [sum(counts[1 + kind] for counts in made.learnt_from.values()) for kind in range(2)]
     for label, total in zip(made.card.labels, totals, strict=True):
-        if total < FEW_OBJECTS:
+        if total < FEW_OBJECTS and recipe.begin_with is None:
             found.append(f"It saw only {total} objects of class {label}: expect it to miss many.")
     for label, matches in made.held_out.items():
         score = matches.average_precision()
@@ -40,7 +44,7 @@ def weaknesses_of(recipe: Recipe, made: Made) -> list[str]:
             )
     if recipe.begin_with is not None:
         found.append(
-            "It was trained on from another model on few pictures: elsewhere it may be worse than "
-            "that one."
+            f"It was trained on from another model on {totals[0]} people and {totals[1]} vehicles: "
+            f"before other cameras it may be worse than that one."
         )
     return found
