@@ -49,7 +49,7 @@ def manifest_keys(*runs: KeptRun) -> list[str]:
 def test_old_parts_become_one_blob_with_the_same_rows(
     run: KeptRun, store: Store, blobs: Blobs
 ) -> None:
-    rows = run.commit_frames(40, each=3, age_s=61)
+    rows = run.commit_frames(40, each=3, age_s=3601)
 
     puts = Settler(store, blobs).run_once()
 
@@ -62,7 +62,7 @@ def test_old_parts_become_one_blob_with_the_same_rows(
 def test_blob_is_plain_parquet_that_names_its_writers(
     run: KeptRun, store: Store, blobs: Blobs
 ) -> None:
-    rows = run.commit_frames(10, each=2, age_s=61)
+    rows = run.commit_frames(10, each=2, age_s=3601)
 
     Settler(store, blobs).run_once()
 
@@ -115,13 +115,28 @@ def test_camera_of_an_hour_makes_at_most_sixty_puts(
     settler = Settler(store, blobs)
     puts = 0
 
-    for second in range(0, 3600, 10):
-        run.age(10)  # Ten seconds pass.
+    for second in range(0, 3600, 3):
+        run.age(3)  # Three seconds pass.
         run.commit([row(second)])
         puts += settler.run_once()
 
     assert 45 <= puts <= 60
-    assert len(run.rows()) == 360
+    assert len(run.rows()) == 1200
+
+
+def test_camera_that_shows_a_picture_a_minute_makes_few_puts(
+    run: KeptRun, store: Store, blobs: Blobs
+) -> None:
+    settler = Settler(store, blobs)
+    puts = 0
+
+    for minute in range(180):
+        run.age(60)
+        run.commit([row(minute)])
+        puts += settler.run_once()
+
+    assert 3 <= puts <= 12
+    assert len(run.rows()) == 180
 
 
 def test_parts_from_before_the_clock_was_set_back_do_not_stay_fresh(
@@ -139,7 +154,7 @@ def test_settling_goes_on_after_what_was_settled(run: KeptRun, store: Store, blo
     rows = []
     for begin in range(0, 30, 10):
         more = [row(frame) for frame in range(begin, begin + 10)]
-        run.commit(more[:5], age_s=61)
+        run.commit(more[:5], age_s=3601)
         run.commit(more[5:])
         settler.run_once()
         rows += more
@@ -151,7 +166,7 @@ def test_settling_goes_on_after_what_was_settled(run: KeptRun, store: Store, blo
 def test_damaged_part_stops_its_own_run_alone(run: KeptRun, store: Store, blobs: Blobs) -> None:
     other = KeptRun(store, blobs)
     for one in (run, other):
-        one.commit_frames(4, age_s=61)
+        one.commit_frames(4, age_s=3601)
     damage = update(schema.parts).where(
         schema.parts.c.scenario_id == run.scenario_id, schema.parts.c.first == 2
     )
@@ -169,7 +184,7 @@ def test_damaged_part_stops_its_own_run_alone(run: KeptRun, store: Store, blobs:
 def test_settler_killed_at_any_moment_loses_nothing_and_doubles_nothing(
     moment: str, run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
 ) -> None:
-    rows = run.commit_frames(20, each=2, age_s=61)
+    rows = run.commit_frames(20, each=2, age_s=3601)
     if moment in {"in condemning", "condemned", "deleted"}:  # What an earlier one left lying.
         left = settled.blob_key(run.scenario_id, 1, 0, 3, "dead")
         blobs.put(left, b"left lying")
@@ -219,7 +234,7 @@ class _Interrupted(FileBlobs):
 def test_settler_that_comes_late_takes_its_blob_away_again(
     run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
 ) -> None:
-    rows = run.commit_frames(10, age_s=61)
+    rows = run.commit_frames(10, age_s=3601)
     quick = Settler(store, blobs)
 
     late = _Interrupted(tmp_path / "blobs", after=quick.run_once)
@@ -233,9 +248,9 @@ def test_settler_that_comes_late_takes_its_blob_away_again(
 def test_rows_that_retention_deleted_meanwhile_do_not_come_back(
     run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
 ) -> None:
-    rows = run.commit_frames(10, age_s=61)
-    run.age(1000, part=4)
-    retention = Retention(store, blobs, age_s_max=500, bytes_max=None)
+    rows = run.commit_frames(10, age_s=3601)
+    run.age(4000, part=4)
+    retention = Retention(store, blobs, age_s_max=5000, bytes_max=None)
 
     slow = _Interrupted(tmp_path / "blobs", after=retention.run_once)
     puts = Settler(store, slow).run_once()
@@ -248,7 +263,7 @@ def test_rows_that_retention_deleted_meanwhile_do_not_come_back(
 def test_key_that_is_condemned_cannot_be_named_though_its_bytes_are_still_there(
     run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
 ) -> None:
-    rows = run.commit_frames(10, age_s=61)
+    rows = run.commit_frames(10, age_s=3601)
 
     class Killed(FileBlobs):
         def delete(self, keys: Iterable[str]) -> None:  # noqa: ARG002
@@ -270,7 +285,7 @@ def test_key_that_is_condemned_cannot_be_named_though_its_bytes_are_still_there(
 def test_settler_frozen_until_its_blob_was_swept_cannot_name_it(
     run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
 ) -> None:
-    rows = run.commit_frames(10, age_s=61)
+    rows = run.commit_frames(10, age_s=3601)
 
     def an_hour_passes() -> None:
         let_announced_lapse(store)
@@ -288,7 +303,7 @@ def test_settler_frozen_until_its_blob_was_swept_cannot_name_it(
 def test_bytes_put_after_their_key_was_swept_are_orphans(
     run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
 ) -> None:
-    rows = run.commit_frames(10, age_s=61)
+    rows = run.commit_frames(10, age_s=3601)
 
     def sweep_and_die() -> None:
         let_announced_lapse(store)
@@ -317,7 +332,7 @@ def test_bytes_put_after_their_key_was_swept_are_orphans(
 def test_collector_leaves_what_is_announced_named_or_not_ours(
     run: KeptRun, store: Store, blobs: Blobs, tmp_path: Path
 ) -> None:
-    run.commit_frames(10, age_s=61)
+    run.commit_frames(10, age_s=3601)
     blobs.put("predictions/notes.txt", b"a person's own")
     blobs.put("videos/one.mp4", b"an upload")
     settler = Settler(store, blobs, options=SettlingOptions(orphan_age_s=-1))
@@ -374,7 +389,7 @@ def test_settlers_at_once_and_a_runner_that_commits_meanwhile(
 def test_blobs_that_cannot_be_put_are_told_and_the_rows_stay_fresh(
     run: KeptRun, store: Store, tmp_path: Path
 ) -> None:
-    rows = run.commit_frames(10, age_s=61)
+    rows = run.commit_frames(10, age_s=3601)
 
     def full() -> None:
         raise BlobsUnavailable("the disk is full")

@@ -43,11 +43,16 @@ class SettlingOptions:
 
     Attributes:
         age_s: The oldest is this old: 60 s make at most 60 puts per camera-hour.
+        few: Fewer parts than these, as a camera gives on which next to nothing happens, ...
+        few_ages: ... are settled at so many times `age_s`, or when the run ends: a blob for each
+            would cost more than what is in it.
         size_bytes: They are this big; also the most that becomes one blob, but for its last part.
         orphan_age_s: Bytes that nobody knows are left alone for so long.
     """
 
     age_s: float = 60.0
+    few: int = 16
+    few_ages: float = 60.0
     size_bytes: int = 8_000_000
     orphan_age_s: float = 3600.0
 
@@ -89,6 +94,8 @@ class Settler:
                 parts.due_runs,
                 age_ms=round(options.age_s * 1000),
                 size_bytes=options.size_bytes,
+                few=options.few,
+                few_age_ms=round(options.few_ages * options.age_s * 1000),
                 limit=RUNS_MAX,
             )
         )

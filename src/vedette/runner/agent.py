@@ -39,6 +39,12 @@ from vedette.telemetry import Repeats
 
 log = logging.getLogger(__name__)
 
+# Works begun at once. A thousand at once would hold the interpreter for so long that our own
+# renewals come too late; ...
+BEGUN_AT_ONCE = 16
+# ... so the next ones wait until a nap of this length is over when it should be, but not for ever.
+NAP_S, NAP_LATE_S, BREATH_MAX_S = 0.005, 0.02, 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
@@ -114,6 +120,7 @@ class Runner:
         self._stopped = threading.Event()
         self._drained = threading.Event()
         self._registered = threading.Event()
+        self._begins_more = False
         self._repeats = Repeats(log, "looks that the store did not answer", clock=clock)
         self._renew_repeats = Repeats(log, "renewals that the store did not answer", clock=clock)
 
@@ -130,6 +137,9 @@ class Runner:
                 self._wake.clear()
                 if self._registered.is_set():
                     self._look()
+                if self._begins_more:
+                    self._breathe()
+                    continue
                 self._wake.wait(self._options.look_s if self._registered.is_set() else 0.05)
         finally:
             forget()
@@ -153,17 +163,36 @@ class Runner:
         return self._registered.is_set()
 
     def run_once(self) -> None:
-        """Compare what should run with what runs, and act on the difference."""
+        """Compare what should run with what runs, and act on the difference.
+
+        Of many works to begin only some are begun; the others are left to the next time.
+        """
+        self._begins_more = False
         wanted = self._read_assignments()
         for scenario_id, work in list(self._works.items()):
             self._settle_work(scenario_id, work, wanted.get(scenario_id))
+        begun = 0
         for scenario_id, assignment in wanted.items():
             if scenario_id in self._works:
                 continue
             if should_run(assignment.scenario):
+                if begun == BEGUN_AT_ONCE:
+                    self._begins_more = True
+                    break
+                begun += 1
                 self._begin(assignment)
             elif assignment.scenario.state is ScenarioState.IN_SHUTDOWN_PROCESSING:
                 self._report_let_go(assignment)
+
+    def _breathe(self) -> None:
+        """Leave the interpreter to the threads just begun until it answers in time again."""
+        end_mono_s = self._clock.monotonic_s() + BREATH_MAX_S
+        while not self._stopped.is_set():
+            began_mono_s = self._clock.monotonic_s()
+            self._stopped.wait(NAP_S)
+            now_mono_s = self._clock.monotonic_s()
+            if now_mono_s - began_mono_s < NAP_S + NAP_LATE_S or now_mono_s > end_mono_s:
+                return
 
     def _look(self) -> None:
         try:

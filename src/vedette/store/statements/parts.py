@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 
 from vedette.domain.errors import Conflict, NotFound
 from vedette.store.base import Transaction
@@ -91,9 +91,24 @@ class Trimmed:
 
 
 def due_runs(
-    transaction: Transaction, *, age_ms: int, size_bytes: int, limit: int
+    transaction: Transaction,
+    *,
+    age_ms: int,
+    size_bytes: int,
+    limit: int,
+    few: int = 1,
+    few_age_ms: int = 0,
 ) -> list[tuple[str, int]]:
-    """Give the runs whose fresh parts are old, or big enough, or the last; the oldest first."""
+    """Give the runs whose fresh parts are old, or big enough, or the last; the oldest first.
+
+    Args:
+        transaction: Where.
+        age_ms: Old is what is so old.
+        size_bytes: Big enough together.
+        limit: At most so many runs.
+        few: Fewer parts than these ...
+        few_age_ms: ... are old only at this age.
+    """
     # First what is fresh, from its index alone; then the runs.
     fresh = (
         select(
@@ -102,13 +117,15 @@ def due_runs(
             func.min(parts.c.at_ms).label("oldest_ms"),
             func.max(parts.c.at_ms).label("newest_ms"),
             func.sum(parts.c.size_bytes).label("size_bytes"),
+            func.count().label("parts"),
         )
         .where(_FRESH)
         .group_by(parts.c.scenario_id, parts.c.run)
         .subquery()
     )
     is_due = or_(
-        fresh.c.oldest_ms <= transaction.wall_ms - age_ms,
+        and_(fresh.c.oldest_ms <= transaction.wall_ms - age_ms, fresh.c.parts >= few),
+        fresh.c.oldest_ms <= transaction.wall_ms - max(age_ms, few_age_ms),
         fresh.c.newest_ms > transaction.wall_ms + age_ms,  # The clock was set back since.
         fresh.c.size_bytes >= size_bytes,
         runs.c.ended_at_ms.is_not(None),
