@@ -17,7 +17,7 @@ from rtsp_server import RTSPServer
 from shell import PATIENCE_S, Told, environment, vedette
 from shipped import vedette_with
 from tiny_onnx import build_person_detector
-from training.yard import write_yard
+from training.yard import write_yard, write_yard_coco
 from vedette.detectors.card import card_toml
 from vedette.detectors.catalog import ShippedModel
 from vedette.sources.street.truth import parse_street, truth
@@ -63,7 +63,7 @@ def gathered(work: Work, teacher: Path) -> Told:
     """Gather pictures of the built-in street and have them labelled."""
     return work.train(
         "--from", STREET, "--name", "street", "--labels-only", "--teacher", teacher,
-        "--every", "0.5", "--pictures-max", 66, "--out", work.folder / "street",
+        "--every", "0.5", "--pictures-max", 62, "--out", work.folder / "street",
     )  # fmt: skip
 
 
@@ -116,9 +116,12 @@ def earlier(work: Work) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tuned(work: Work, corrected: Path, earlier: Path) -> Told:
-    """Train on from that model, and install what comes of it."""
+def tuned(work: Work, corrected: Path, earlier: Path, teacher: Path) -> Told:
+    """Train on from that model, judge by other pictures beside a third one, and install it."""
+    names = write_yard(work.folder / "judge", 3)
     return work.train(
+        "--judge", write_yard_coco(work.folder / "judge.json", names),
+        "--judge-pictures", work.folder / "judge", "--beside", teacher,
         "--from", work.folder / "street" / "pictures", "--labels", corrected, "--name", "gate",
         "--begin-with", earlier, "--samples", 64, "--out", work.folder / "gate", "--json",
     )  # fmt: skip
@@ -131,7 +134,7 @@ def test_pictures_are_gathered_labelled_and_given_to_a_labelling_tool(
 
     assert gathered.code == 0, gathered.err
     pictures = sorted((folder / "pictures").glob("*.jpg"))
-    assert 60 <= len(pictures) <= 66
+    assert 60 <= len(pictures) <= 62
     assert max(cv2.imread(str(pictures[0])).shape) <= 640
     table = json.loads((folder / "labels.json").read_text())
     assert [one["file_name"] for one in table["images"]] == [one.name for one in pictures]
@@ -199,6 +202,20 @@ def test_fine_tuning_tells_before_and_after_and_shows_the_changes(work: Work, tu
     assert outcome["installed"]
 
 
+def test_it_is_judged_by_other_pictures_beside_another_model(work: Work, tuned: Told) -> None:
+    outcome = json.loads(tuned.out)
+
+    assert set(outcome["judged"]) == {"gate", "tiny"}
+    # The other one was made for such pictures.
+    assert outcome["judged"]["tiny"]["person"]["ap50"] > 0.9
+    assert outcome["judged"]["gate"]["person"]["ap50"] < 0.5
+    assert outcome["judged"]["gate"]["vehicle"]["objects"] > 0
+    assert len(outcome["times"]) == 3
+    page = Path(outcome["card"]).read_text()
+    assert "3 labelled pictures it never saw (judge.json)" in page
+    assert "| tiny |" in page
+
+
 def test_the_trained_model_is_taken_by_name(work: Work, tuned: Told) -> None:
     told = vedette(
         "run", "synthetic://street?people=1&seconds=2&fps=2&width=320&height=180", "--detector",
@@ -220,7 +237,7 @@ def test_a_teacher_that_learns_from_itself_is_named_and_too_few_objects_refused(
     work: Work, earlier: Path, teacher: Path
 ) -> None:
     pictures = work.folder / "few"
-    write_yard(pictures, 12)
+    write_yard(pictures, 6)
 
     told = work.train(
         "--from", pictures, "--name", "few", "--begin-with", earlier, "--teacher", earlier,
@@ -230,7 +247,7 @@ def test_a_teacher_that_learns_from_itself_is_named_and_too_few_objects_refused(
     assert told.code == 2
     assert "vedette: the teacher is the model that is trained on" in told.err
     last = told.err.splitlines()[-1]
-    assert "too few to judge a model by: 12 that differ" in last
+    assert "too few to judge a model by: 6 that differ" in last
     assert "gather more" in last
 
 
@@ -304,7 +321,7 @@ def test_a_real_camera_is_watched_for_as_long_as_was_asked(
 
     told = vedette(
         "train", "--from", camera.url(user="guest", password="hush"), "--name", "door",
-        "--labels-only", "--teacher", teacher, "--every", "0.1", "--watch", "0.06",
+        "--labels-only", "--teacher", teacher, "--every", "0.3", "--watch", "0.05",
         "--out", tmp_path / "door", cache_dir=tmp_path / "cache", OMP_NUM_THREADS="1",
     )  # fmt: skip
 

@@ -19,7 +19,14 @@ import torch  # noqa: E402
 from tiny_onnx import build_person_detector, write_no_onnx  # noqa: E402
 from vedette.domain.errors import ModelUnreadable  # noqa: E402
 from vedette.training.export import CALIBRATION_KEY, Deployed, export, network_in  # noqa: E402
-from vedette.training.network import CLASSES, Network, Shape, folded  # noqa: E402
+from vedette.training.network import (  # noqa: E402
+    CLASSES,
+    Network,
+    Shape,
+    cell_centres,
+    folded,
+)
+from vedette.training.network import boxes_of as corners_of  # noqa: E402
 from vedette.training.recipe import card_of  # noqa: E402
 from vedette.training.teacher import Still, boxes_of  # noqa: E402
 from vedette.wiring import judging_detector  # noqa: E402
@@ -74,6 +81,10 @@ def test_the_file_answers_as_the_network_at_any_size(
     assert found.shape == (1, 6, height * width // 64 * 21 // 16)
     assert pytest.approx(1 / (1 + np.exp(-logits)), abs=2e-3) == found[0, 4:].T
     assert found[0, 4:].std() > 0.01
+    cells = cell_centres(height, width, torch.device("cpu"))
+    corners = corners_of(torch.from_numpy(raw[:, 2:]), *cells).numpy()
+    middle, half = found[0, :2].T, found[0, 2:4].T / 2
+    assert np.concatenate([middle - half, middle + half], 1) == pytest.approx(corners, abs=0.05)
 
 
 def test_a_network_read_back_answers_the_same(made: tuple[Network, Path]) -> None:
