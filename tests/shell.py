@@ -13,7 +13,7 @@ PATIENCE_S = 60.0
 # How the one line begins that tells which detector `auto` took.
 AUTO_NOTES = (
     "vedette: no model is installed", "vedette: the model that comes with Vedette cannot be used",
-    "vedette: the built-in scene is counted", "vedette: detector ",
+    "vedette: the built-in scene is counted", "vedette: detector vedette-",
 )  # fmt: skip
 
 
@@ -43,8 +43,9 @@ def environment(cache_dir: Path, **settings: str) -> dict[str, str]:
 
 
 def heeding_interrupts() -> None:
-    """For `preexec_fn`: a test run that was put in the background hands down an ignored Ctrl-C."""
+    """For `preexec_fn`: a test run put in the background hands down ignored Ctrl-C and hang-up."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def command(*words: object) -> list[str]:
