@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from bench.clips import FPS, GROUP_S, KINDS, clip_path
+from bench.clips import FPS, GROUP_S, KINDS, ClipKind, clip_path
 from bench.report import OUT
 
 # Times the 20 s clip is laid end to end.
@@ -15,12 +15,12 @@ LAPS = 60
 GROUP = FPS * GROUP_S
 
 
-def long_clip() -> Path:
-    """Give the 360p clip laid end to end, making it first where it is missing."""
-    target = OUT / "clips" / "long.mp4"
+def long_clip(kind: ClipKind = KINDS[2], laps: int = LAPS) -> Path:
+    """Give a clip laid end to end, making it first where it is missing."""
+    target = OUT / "clips" / f"{kind.name}-{laps}.mp4"
     if target.exists():
         return target
-    source = clip_path(KINDS[2])
+    source = clip_path(kind)
     partial = target.with_suffix(".partial.mp4")
     with av.open(str(source)) as read, av.open(str(partial), "w") as written:
         stream = written.add_stream_from_template(read.streams.video[0])
@@ -29,7 +29,7 @@ def long_clip() -> Path:
         content = [
             (bytes(one), one.pts, one.dts, one.is_keyframe, one.time_base) for one in packets
         ]
-        for lap in range(LAPS):
+        for lap in range(laps):
             for data, pts, dts, is_key, time_base in content:
                 packet = av.Packet(data)
                 packet.stream = stream
