@@ -57,7 +57,7 @@ dev: .venv/dev.done ## Make the environment for working on Vedette
 # portraits of unclear origin (mdl), and a folder whose labels are wrong (lpd).
 train: .venv/train.done ## Make the model that ships, from pictures to file and card (hours; goes on where it was)
 	@test -n "$(VEDETTE_DATA)" || { echo "make train needs VEDETTE_DATA: a folder with train-clean/"; exit 2; }
-	@$(BIN)/vedette train --name vedette-s1 --out out/train --begin-with nothing --no-install \
+	@$(BIN)/vedette train --name vedette-s1 --licence Apache-2.0 --out out/train --begin-with nothing --no-install \
 		--from $(VEDETTE_DATA)/train-clean/img --labels $(VEDETTE_DATA)/train-clean/labels.jsonl \
 		--origins $(VEDETTE_DATA)/train-clean/SOURCES.md --leave-out sdc,atl,mdl,lpd \
 		--weights caps=1.3,hum=1.3,hwy=0.8,bsx=0.7,cctvv=0.7,crowdd=1.5 --streets 24 \

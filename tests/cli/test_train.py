@@ -149,7 +149,10 @@ def test_a_training_from_nothing_makes_model_card_page_and_curve(work: Work, ane
 
     assert anew.code == 0, anew.err
     assert (folder / "anew.onnx").stat().st_size <= 5_000_000
-    assert "labels = " in (folder / "anew.toml").read_text()
+    card = (folder / "anew.toml").read_text()
+    assert "labels = " in card
+    # Whose weights are the user's own has a licence only if the user says so.
+    assert 'licence = "unknown"' in card
     page = (folder / "MODEL_CARD.md").read_text()
     for words in ("from random weights", "corrected.json, as given", "Known weaknesses", "PyTorch"):
         assert words in page

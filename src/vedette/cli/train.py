@@ -111,6 +111,9 @@ def train(
     origins: Annotated[
         Path | None, typer.Option(help="A page with a table of the sources, for the model card.")
     ] = None,
+    licence: Annotated[
+        str, typer.Option(help="Of the weights, for the card; yours to state.")
+    ] = "unknown",
     install: Annotated[
         bool, typer.Option(help="Put the model on the shelf, for --detector NAME.")
     ] = True,
@@ -189,8 +192,8 @@ def train(
         else f"{who.name if who else ''}, two looks at each picture"
     )  # fmt: skip
     outcome = _finish(
-        recipe, made, _telling(recipe, made, labelled_by, origins), settings=settings, judge=judge,
-        judge_pictures=judge_pictures, rival=rival, install=install,
+        recipe, made, _telling(recipe, made, labelled_by, origins, licence), settings=settings,
+        judge=judge, judge_pictures=judge_pictures, rival=rival, install=install,
     )  # fmt: skip
     print(json.dumps(outcome) if as_json else shown(outcome))
 
@@ -264,7 +267,9 @@ def _labelled(recipe: Recipe) -> dict[str, Any]:
     return {"labels": str(given), "from": str(recipe.pictures), "again_as": recipe.name}
 
 
-def _telling(recipe: Recipe, made: Made, labelled_by: str, origins: Path | None) -> Telling:
+def _telling(
+    recipe: Recipe, made: Made, labelled_by: str, origins: Path | None, licence: str
+) -> Telling:
     from vedette.training.cards import Telling, origins_of
     from vedette.training.weaknesses import weaknesses_of
 
@@ -274,6 +279,7 @@ def _telling(recipe: Recipe, made: Made, labelled_by: str, origins: Path | None)
         labelled_by=labelled_by,
         origins=origins_of(origins) if origins else {},
         made_on=datetime.now(UTC).date(),
+        licence=licence,
     )
 
 

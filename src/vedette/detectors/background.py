@@ -56,8 +56,6 @@ NOISE_S = 4.0
 # Parts of a level that `mean` and `noise` can tell apart; the latter is at most LIMIT_MAX / 2.
 MEAN_PARTS = 256
 NOISE_PARTS = 4096
-# Chroma has half the resolution of luma and less of its noise, so it counts more.
-CHROMA_TIMES = 2
 # Two looks at the same resting thing differ by less than this.
 SAME_MAX = 14
 
@@ -247,6 +245,7 @@ def _distance(one: Uint8, two: Uint8, *, sway: bool = False) -> Uint8:
     else:
         apart = cv2.split(cv2.absdiff(one, two))
     chroma: Any = cv2.max(apart[1], apart[2])
+    # Chroma has half the resolution of luma and less of its noise, so it counts twice.
     return np.asarray(cv2.max(apart[0], cv2.add(chroma, chroma)), np.uint8)
 
 

@@ -32,6 +32,7 @@ class Telling:
         labelled_by: Who labelled the pictures.
         origins: By source: where its pictures come from and under which licence.
         made_on: The day.
+        licence: Of the weights, as their maker states it.
         figures: By name of the detector: how it does on labelled pictures.
         judged_on: Which pictures those are.
         times: Milliseconds per picture of this model and of `beside`, and their ratio.
@@ -43,6 +44,7 @@ class Telling:
     labelled_by: str
     origins: dict[str, str] = field(default_factory=dict)
     made_on: date
+    licence: str = "unknown"
     figures: Mapping[str, Sequence[Figure]] = field(default_factory=dict)
     judged_on: str = ""
     times: tuple[float, float, float] | None = None

@@ -18,7 +18,6 @@ from vedette.training.pictures import read_picture
 from vedette.training.recipe import JUDGE_FLOOR, Made, Recipe, card_of, judged_by
 from vedette.training.sheet import contact_sheet
 
-LICENCE = "Apache-2.0"
 SHEET_FILE, CURVE_FILE = "changes.png", "curve.png"
 
 
@@ -52,7 +51,7 @@ def finish(
         beside: A model to compare with there.
     """
     origin = f"trained with Vedette; labels: {telling.labelled_by}"
-    card = with_thresholds(made, licence=LICENCE, source=origin)
+    card = with_thresholds(made, licence=telling.licence, source=origin)
     detector = recipe.make_detector(made.model, card, JUDGE_FLOOR)
     outcome: dict[str, Any] = {
         "name": recipe.name,
