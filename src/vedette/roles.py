@@ -214,10 +214,15 @@ class _PipelineMaker:
     """Makes the pipelines of a runner; they share models and threads."""
 
     def __init__(self, engines: Engines) -> None:
-        from vedette.wiring import Wiring
+        from vedette.sources.shared import Switchboard
+        from vedette.wiring import Wiring, make_source
 
         self._engines = engines
         self._wiring = Wiring(engines.settings)
+        self._switchboard = Switchboard(
+            partial(make_source, settings=engines.settings),
+            ahead_max=engines.settings.packets_ahead_max,
+        )
 
     def __call__(
         self,
@@ -241,7 +246,12 @@ class _PipelineMaker:
             tiles=parameters.tiles,
             plan=parameters.plan,
         )
-        analysis = self._wiring.analysis(request, watch=watch, stop=stop, begins=begins)
+        # Under another token it is another connection: the old one may hang.
+        key = (assignment.scenario.source_id, assignment.token, request.source)
+        source = self._switchboard.source(key, request.source, begins=begins)
+        analysis = self._wiring.analysis(
+            request, watch=watch, stop=stop, begins=begins, source=source
+        )
         choice = analysis.choice
         if choice.is_fallback:
             log.warning("%s scenario=%s", choice.note, assignment.scenario.id)

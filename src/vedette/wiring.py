@@ -114,6 +114,7 @@ class Wiring:
         watch: Callable[[Frame, Scene], None] | None = None,
         stop: Stop | None = None,
         begins: Callable[[], None] = lambda: None,
+        source: Source | None = None,
     ) -> Analysis:
         """Make all parts of one analysis; the source is not opened yet.
 
@@ -122,6 +123,7 @@ class Wiring:
             watch: Called after every frame.
             stop: Ends it, where it is not only `pipeline.stop` that does.
             begins: Called first of all in every other thread that touches the source.
+            source: The one to read, where it is shared with others; None makes one.
 
         Raises:
             UsageError, ConfigError, DetectorError: something that was asked for cannot be had.
@@ -129,7 +131,7 @@ class Wiring:
         from vedette.runner.ahead import Stop
         from vedette.runner.pipeline import Pipeline
 
-        source = make_source(request.source, self._settings)
+        source = source or make_source(request.source, self._settings)
         choice, detector, model = self._detector(request)
         stop = stop or Stop()
         sinks = make_sinks(request, source, self._settings, stopping=lambda: stop.is_set)

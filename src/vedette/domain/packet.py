@@ -24,6 +24,7 @@ class Packet:
         size_bytes: Length of the encoded picture.
         captured_at: Wall time (UTC) of its arrival (live), else None.
         arrived_mono_s: Monotonic time of its arrival (live), else None; tells how late we are.
+        lost_before: Pictures right before it that its reader should have had, and was too slow for.
     """
 
     payload: object | None
@@ -35,6 +36,7 @@ class Packet:
     size_bytes: int
     captured_at: datetime | None = None
     arrived_mono_s: float | None = None
+    lost_before: int = 0
 
     @property
     def is_flush(self) -> bool:

@@ -12,6 +12,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 
 from vedette import __version__
 from vedette.bus import topics
@@ -29,6 +30,7 @@ from vedette.domain.scenario import (
 )
 from vedette.runner.account import Pack
 from vedette.runner.apart import Apart, Spawn
+from vedette.runner.retrying import Ladder
 from vedette.runner.work import MakePipeline, Work, WorkOptions
 from vedette.store.base import Store, Transaction
 from vedette.store.last_words import LastWords
@@ -116,6 +118,7 @@ class Runner:
         self._apart = None if spawn is None else Apart(runner_id, store, spawn)
         self._idle_since_mono_s = self._began_mono_s = clock.monotonic_s()
         self._works: dict[ScenarioId, Work] = {}
+        self._ladders: dict[SourceId, Ladder] = {}
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._drained = threading.Event()
@@ -238,8 +241,14 @@ class Runner:
         if is_ours and work.has_told_end and wanted is not None and should_run(wanted.scenario):
             return  # What we read is older than what it told.
         del self._works[scenario_id]
+        source_id = work.assignment.scenario.source_id
+        if all(one.assignment.scenario.source_id != source_id for one in self._works.values()):
+            self._ladders.pop(source_id, None)
 
     def _begin(self, assignment: Assignment) -> None:
+        source_id = assignment.scenario.source_id
+        if source_id not in self._ladders:
+            self._ladders[source_id] = Ladder(Random().random)  # noqa: S311  (spreads tries)
         work = Work(
             assignment,
             self.runner_id,
@@ -249,6 +258,7 @@ class Runner:
             make=self._make,
             pack=self._pack,
             options=self._options.work,
+            ladder=self._ladders[source_id],
             ended=self._wake.set,
             working=self._note_thread,
         )

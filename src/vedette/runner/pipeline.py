@@ -165,7 +165,10 @@ class Pipeline:
         ahead = Ahead(packets, limit=limit, name="read", stop=self._stop, begins=self._begins)
         self._readers.append(ahead)
         with closing(ahead):
-            yield from ahead
+            try:
+                yield from ahead
+            finally:  # A thread that waits for a packet is told so, not left to its timeout.
+                self._source.close()
 
     def _detected(self) -> Generator[tuple[Frame, Detections]]:
         schedule = self._newest.detected if self._source.live else in_order

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vedette.domain.errors import SourceError, SourceUnreachable, StreamCause, VedetteError
 
@@ -21,7 +22,10 @@ _HOPELESS = frozenset({StreamCause.CODEC_UNSUPPORTED})
 
 @dataclass(slots=True)
 class Ladder:
-    """Counts failed tries and says how long to wait before the next.
+    """Counts a source's failed tries and says how long to wait before the next.
+
+    One for all scenarios on a source: what they hear of one connection is one failure, and they try
+    again together.
 
     Attributes:
         random: Gives numbers in [0, 1); spreads many cameras' tries.
@@ -30,9 +34,27 @@ class Ladder:
 
     random: Callable[[], float]
     attempts: int = 0
+    _next_try_mono_s: float = float("-inf")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def failed(self, cause: StreamCause | None, *, healthy_s: float) -> float:
-        """Count a failure after `healthy_s` of pictures; give the pause before the next try."""
+    def failed(self, cause: StreamCause | None, *, healthy_s: float, now_mono_s: float) -> None:
+        """Count a failure, but once, and put off the next try.
+
+        Args:
+            cause: Why.
+            healthy_s: Seconds of pictures before it.
+            now_mono_s: The monotonic clock's time.
+        """
+        with self._lock:
+            # Nobody tries before the next try is due: this is the same failure, heard by another.
+            if now_mono_s >= self._next_try_mono_s:
+                self._next_try_mono_s = now_mono_s + self._pause_after(cause, healthy_s)
+
+    def left_s(self, now_mono_s: float) -> float:
+        """Give the seconds until the next try; 0 where it is due."""
+        return max(0.0, self._next_try_mono_s - now_mono_s)
+
+    def _pause_after(self, cause: StreamCause | None, healthy_s: float) -> float:
         if healthy_s >= HEALTHY_S:
             self.attempts = 0
         steps = AUTH_LADDER_S if cause is StreamCause.AUTH_FAILED else LADDER_S

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from random import Random
 from typing import Protocol, TypeVar
 
 from vedette.bus import topics
@@ -94,6 +93,7 @@ class Work:
         make: MakePipeline,
         pack: Pack,
         options: WorkOptions,
+        ladder: Ladder,
         ended: Callable[[], None],
         working: Callable[[SourceId], None],
     ) -> None:
@@ -108,6 +108,7 @@ class Work:
             make: Makes pipelines.
             pack: Makes bytes of prediction rows.
             options: Limits.
+            ladder: Of its source: when to try again.
             ended: Told from its thread, as the last thing it does.
             working: Told from its thread, as the first thing it does, for which source that works.
         """
@@ -135,7 +136,7 @@ class Work:
         self._detector = ""
         self._slot = 0
         self._connected_mono_s = 0.0
-        self._ladder = Ladder(Random().random)  # noqa: S311  (spreads tries, guards nothing)
+        self._ladder = ladder
         name = f"work {assignment.scenario.id[-6:]}"
         self._thread = threading.Thread(target=self._carry_out, name=name, daemon=True)
 
@@ -289,20 +290,27 @@ class Work:
 
     def _wait_to_try_again(self, error: VedetteError) -> None:
         cause = error.cause if isinstance(error, SourceError) else None
-        healthy_s = self._clock.monotonic_s() - self._connected_mono_s
-        pause_s = self._ladder.failed(cause, healthy_s=healthy_s)
-        self._tell_health(
-            Health(
-                connected=False,
-                cause=cause or StreamCause.CONNECTION_FAILED,
-                message=str(error),
-                attempts=self._ladder.attempts,
-                next_try_s=round(pause_s, 1),
-            )
-        )
-        log.warning("%s; trying again in %.1f s", error, pause_s)
-        end_s = self._clock.monotonic_s() + pause_s
-        while not self._stop.is_set and (left_s := end_s - self._clock.monotonic_s()) > 0:
+        now_mono_s = self._clock.monotonic_s()
+        healthy_s = now_mono_s - self._connected_mono_s
+        self._ladder.failed(cause, healthy_s=healthy_s, now_mono_s=now_mono_s)
+        told = 0
+        while not self._stop.is_set:
+            left_s = self._ladder.left_s(self._clock.monotonic_s())
+            if left_s <= 0:
+                return
+            # Another scenario on this source may have tried, and failed, for us too.
+            if self._ladder.attempts != told:
+                told = self._ladder.attempts
+                self._tell_health(
+                    Health(
+                        connected=False,
+                        cause=cause or StreamCause.CONNECTION_FAILED,
+                        message=str(error),
+                        attempts=told,
+                        next_try_s=round(left_s, 1),
+                    )
+                )
+                log.warning("%s; trying again in %.1f s", error, left_s)
             self._clock.sleep(min(left_s, LOOK_S))
 
     def _tell_health(self, health: Health) -> None:

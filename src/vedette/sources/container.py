@@ -73,6 +73,7 @@ class ContainerSource(Source):
         self._container: InputContainer | None = None
         self._lock = threading.Lock()
         self._in_use = False
+        self._is_codec_taken = False
         self._closed = threading.Event()
 
     def open(self, resume_at: Position | None = None) -> StreamFacts:
@@ -114,8 +115,11 @@ class ContainerSource(Source):
                 self._check_whole()
 
     def decoder(self) -> Decoder:
+        # The stream's own codec is as FFmpeg set it up; further decoders get one like it.
+        codec = self._another_codec() if self._is_codec_taken else self._codec
+        self._is_codec_taken = True
         return PacketDecoder(
-            self._codec,
+            codec,
             self._syntax,
             name=self.name,
             live=self.live,
@@ -250,8 +254,8 @@ class ContainerSource(Source):
         assert stream.time_base is not None
         self._time_base: Fraction = self._tick(container) or stream.time_base
         self._codec = codec
-        codec.thread_count = 1  # Sources run beside each other; a decoder needs no threads.
-        codec.options = {"max_pixels": str(self._settings.frame_pixels_max)}
+        self._is_codec_taken = False
+        self._limit(codec)
         self._syntax = Syntax.of(codec.name, codec.extradata, reorders=codec.has_b_frames)
         rate = stream.average_rate or stream.guessed_rate
         self._timeline = Timeline(self._time_base, rate)
@@ -263,6 +267,20 @@ class ContainerSource(Source):
         self._turns = 0
         if not self.live:
             self._look_ahead(container)
+
+    def _limit(self, codec: av.VideoCodecContext) -> None:
+        codec.thread_count = 1  # Sources run beside each other; a decoder needs no threads.
+        codec.options = {"max_pixels": str(self._settings.frame_pixels_max)}
+
+    def _another_codec(self) -> av.VideoCodecContext:
+        own = self._codec
+        codec = cast("av.VideoCodecContext", av.CodecContext.create(own.codec, "r"))
+        codec.extradata = own.extradata
+        codec.width, codec.height = own.width, own.height
+        if own.pix_fmt is not None:
+            codec.pix_fmt = own.pix_fmt
+        self._limit(codec)
+        return codec
 
     def _look_ahead(self, container: InputContainer) -> None:
         for payload in self._read():

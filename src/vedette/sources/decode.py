@@ -97,6 +97,9 @@ class PacketDecoder(Decoder):
     def frames(self, packet: Packet, verdict: Verdict) -> Iterator[Frame]:
         while len(self._open) > len(self._held) + _REORDERED_MAX:
             self._settle(heapq.heappop(self._open), came_out=False)
+        if packet.lost_before:
+            self.read += packet.lost_before
+            self.skipped["late"] += packet.lost_before
         if packet.shown:
             self._register(packet, verdict)
         if verdict.wishes is not None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from vedette.sources.decode import Payload
 
 # So many without a key picture (10 s at 30 a second): perhaps the stream has none; try.
-_KEYLESS_PACKETS_MAX = 300
+KEYLESS_PACKETS_MAX = 300
 # A decoding time that goes back by more than this is a break in the recording, not a rounding.
 _BREAK_S = 1
 
@@ -47,7 +47,7 @@ class Timeline:
         self._mend_break(payload)
         self.delivered += 1
         if not self._begun:
-            self._begun = payload.is_keyframe or self.delivered > _KEYLESS_PACKETS_MAX
+            self._begun = payload.is_keyframe or self.delivered > KEYLESS_PACKETS_MAX
             self._floor_pts = payload.pts if payload.is_keyframe else None
         return self._begun
 

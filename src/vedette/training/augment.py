@@ -25,11 +25,23 @@ GREY = 114
 # Objects and doubtful boxes of one picture, at most.
 OBJECTS_MAX, DOUBTFUL_MAX = 40, 24
 # Long side of a picture once placed, in pixels: alone, and as one of four.
-ALONE, IN_FOUR = (220.0, 640.0), (150.0, 420.0)
+ALONE, IN_FOUR = (220.0, 720.0), (150.0, 460.0)
 # How much width and height may stretch, as a logarithm.
 STRETCH = 0.12
 # Where a cut leaves less of an object than this, nobody says what it is.
 SEEN_LEAST = 0.35
+# Pieces of other pictures put onto one, on average, and the share of them that show an object; the
+# rest hides what is behind. Long side in pixels, and how much a piece may be enlarged.
+PIECES, PIECE_SHOWS = 0.9, 0.7
+PIECE_SIDES, ENLARGED_MOST = (20.0, 340.0), 3.0
+# An object is cut out where its label is this sure; a piece has this many pixels at least.
+SURE_PIECE, PIECE_LEAST = 0.5, 12
+# Around an object that much of it comes along.
+PIECE_MARGIN = 0.08
+# An object hidden this far is doubtful, and from the second on gone.
+HIDDEN_DOUBTFUL, HIDDEN_GONE = 0.45, 0.75
+# Share of pictures made worse as cameras do it: blurred, coarse, noisy, compressed, in other hues.
+WORN_SHARE, HUE_SHARE = 0.35, 0.3
 # An object smaller than this many pixels is not worth a mistake.
 SIDE_LEAST = 3.0
 
@@ -63,6 +75,8 @@ def draw_batch(
     doubtful = np.zeros((count, DOUBTFUL_MAX, 5), np.float32)
     for number in range(count):
         boxes = _compose(among, chance, pictures[number], four=chance.random() < four_share)
+        for _ in range(chance.poisson(PIECES)):
+            boxes = _paste(among, chance, pictures[number], boxes)
         sure = (boxes[:, 4] > OBJECT_FROM) & (boxes[:, 5] < 2)
         found = boxes[sure][np.argsort(-boxes[sure, 4], kind="stable")][:OBJECTS_MAX]
         objects[number, : len(found)] = found
@@ -133,7 +147,123 @@ def _put(
         boxes[:, [0, 2]] = full_w - boxes[:, [2, 0]]
     boxes[:, [0, 2]] += left
     boxes[:, [1, 3]] += top
-    return _cut(boxes, room_w, room_h)
+    return _cut(boxes, room_w, room_h, _areas(boxes))
+
+
+def _paste(among: PictureSet, chance: np.random.Generator, canvas: Picture, boxes: Boxes) -> Boxes:
+    """Put a piece of another picture onto one; give the boxes of what is seen then."""
+    place = among.draw(chance)
+    room_h, room_w = canvas.shape[:2]
+    sure = place.boxes[place.boxes[:, 4] > SURE_PIECE]
+    if len(sure) and chance.random() < PIECE_SHOWS:
+        left, top, right, bottom = sure[chance.integers(len(sure)), :4]
+        aside = PIECE_MARGIN * (right - left), PIECE_MARGIN * (bottom - top)
+        cut = np.array([left - aside[0], top - aside[1], right + aside[0], bottom + aside[1]])
+    else:
+        sides = np.array([place.width, place.height]) * chance.uniform(0.1, 0.4, 2)
+        start = chance.uniform(0, 1, 2) * (np.array([place.width, place.height]) - sides)
+        cut = np.concatenate([start, start + sides])
+    limit = [place.width, place.height, place.width, place.height]
+    x0, y0, x1, y1 = (int(v) for v in cut.round().clip(0, limit))
+    if min(x1 - x0, y1 - y0) < PIECE_LEAST:
+        return boxes
+    side = np.exp(chance.uniform(*np.log(PIECE_SIDES)))
+    scale = min(side / max(x1 - x0, y1 - y0), ENLARGED_MOST)
+    width, height = (max(4, round(length * scale)) for length in (x1 - x0, y1 - y0))
+    piece = np.asarray(
+        cv2.resize(
+            among.picture(place)[y0:y1, x0:x1],
+            (width, height),
+            interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+        ),
+        np.uint8,
+    )
+    own = place.boxes.copy()
+    whole = _areas(own) * np.float32(scale * scale)
+    own[:, :4] = (own[:, :4] - [x0, y0, x0, y0]) * scale
+    if chance.random() < 0.5:
+        piece = piece[:, ::-1]
+        own[:, [0, 2]] = width - own[:, [2, 0]]
+    # A third may lie outside, as people leave a picture.
+    left = round(chance.uniform(-width / 3, room_w - width * 2 / 3))
+    top = round(chance.uniform(-height / 3, room_h - height * 2 / 3))
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, room_w), min(top + height, room_h)
+    if min(x1 - x0, y1 - y0) < PIECE_LEAST:
+        return boxes
+    seen = piece[y0 - top : y1 - top, x0 - left : x1 - left]
+    under = canvas[y0:y1, x0:x1]
+    blend = _soft_edges(chance, seen.shape[0], seen.shape[1])
+    under[:] = (seen * blend + under * (1 - blend)).astype(np.uint8)
+    own[:, [0, 2]] = own[:, [0, 2]].clip(0, width) + left
+    own[:, [1, 3]] = own[:, [1, 3]].clip(0, height) + top
+    return np.concatenate(
+        [
+            _hidden(boxes, (x0, y0, x1, y1)),
+            _cut(own, room_w, room_h, whole),
+        ]
+    )
+
+
+def _soft_edges(chance: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float32]:
+    """Give how much of a piece is seen, (height, width, 1): less towards its edges."""
+    soft = min(chance.uniform(0.5, 8.0), min(height, width) / 4)
+    down = np.minimum(np.arange(height) + 0.5, height - np.arange(height) - 0.5)
+    across = np.minimum(np.arange(width) + 0.5, width - np.arange(width) - 0.5)
+    edge = np.minimum(down[:, None] / soft, 1) * np.minimum(across[None] / soft, 1)
+    return np.asarray(edge[..., None], np.float32)
+
+
+def _hidden(boxes: Boxes, by: tuple[int, int, int, int]) -> Boxes:
+    """Give the boxes of what is still seen behind a piece."""
+    width = np.minimum(boxes[:, 2], by[2]) - np.maximum(boxes[:, 0], by[0])
+    height = np.minimum(boxes[:, 3], by[3]) - np.maximum(boxes[:, 1], by[1])
+    hidden = width.clip(0) * height.clip(0) / _areas(boxes)
+    doubtful = hidden > HIDDEN_DOUBTFUL
+    boxes[doubtful, 4] = np.minimum(boxes[doubtful, 4], DOUBTFUL_FROM + 0.01)
+    return boxes[hidden < HIDDEN_GONE]
+
+
+def wear(pictures: npt.NDArray[np.uint8], chance: np.random.Generator) -> None:
+    """Make some of the pictures (N, H, W, 3), in place, what cameras and their coding make."""
+    for picture in pictures:
+        if chance.random() < HUE_SHARE:
+            picture[:] = _in_other_hues(picture, chance)
+        if chance.random() < WORN_SHARE:
+            picture[:] = _worn(picture, chance)
+
+
+def _in_other_hues(picture: Picture, chance: np.random.Generator) -> Picture:
+    colours = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)
+    turn, more = int(chance.integers(180)), chance.uniform(0.4, 1.7)
+    hue = ((np.arange(256) + turn) % 180).astype(np.uint8)
+    strength = (np.arange(256) * more).clip(0, 255).astype(np.uint8)
+    same = np.arange(256, dtype=np.uint8)
+    changed = cv2.LUT(colours, np.stack([hue, strength, same], -1)[None])
+    return np.asarray(cv2.cvtColor(changed, cv2.COLOR_HSV2BGR), np.uint8)
+
+
+def _worn(picture: Picture, chance: np.random.Generator) -> Picture:
+    height, width = picture.shape[:2]
+    kind = chance.integers(5)
+    if kind == 0:
+        sigma = float(chance.uniform(0.4, 1.6))
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
+    if kind == 1:
+        length = int(chance.integers(3, 8))
+        moved = np.full((1, length) if chance.random() < 0.7 else (length, 1), 1 / length)
+        return np.asarray(cv2.filter2D(picture, -1, moved), np.uint8)
+    if kind == 2:
+        by = chance.uniform(0.35, 0.8)
+        small = cv2.resize(
+            picture, (int(width * by), int(height * by)), interpolation=cv2.INTER_AREA
+        )
+        return np.asarray(cv2.resize(small, (width, height)), np.uint8)
+    if kind == 3:
+        noise = chance.standard_normal(picture.shape, np.float32) * chance.uniform(3, 16)
+        return (picture + noise).clip(0, 255).astype(np.uint8)
+    quality = int(chance.integers(12, 60))
+    coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _slack(chance: np.random.Generator, room: float) -> float:
@@ -171,9 +301,12 @@ def _paint(picture: Picture, onto: Picture, moved: npt.NDArray[np.float64]) -> N
     onto[:] = painted
 
 
-def _cut(boxes: Boxes, width: int, height: int) -> Boxes:
-    """Cut boxes at the canvas; what is hardly left becomes doubtful, what is gone goes."""
-    whole = np.maximum((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), 1e-3)
+def _areas(boxes: Boxes) -> npt.NDArray[np.float32]:
+    return np.maximum((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), 1e-3)
+
+
+def _cut(boxes: Boxes, width: int, height: int, whole: npt.NDArray[np.float32]) -> Boxes:
+    """Cut boxes at the canvas; what is hardly left of `whole` is doubtful, what is gone goes."""
     boxes[:, [0, 2]] = boxes[:, [0, 2]].clip(0, width)
     boxes[:, [1, 3]] = boxes[:, [1, 3]].clip(0, height)
     sides = boxes[:, 2:4] - boxes[:, :2]

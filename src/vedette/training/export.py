@@ -50,7 +50,9 @@ class Deployed(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         classes = self.network.shape.classes
         parts = []
-        for seen, stride in zip(self.network.levels(pictures), STRIDES, strict=True):
+        for seen, stride in zip(
+            self.network.levels(self.network.features(pictures)), STRIDES, strict=True
+        ):
             rows, columns = seen.shape[2], seen.shape[3]
             x = (torch.arange(columns, dtype=torch.float32) + 0.5) * stride
             y = (torch.arange(rows, dtype=torch.float32) + 0.5) * stride

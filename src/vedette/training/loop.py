@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from vedette.domain.errors import BadInput
-from vedette.training.augment import Batch, draw_batch
+from vedette.training.augment import Batch, draw_batch, wear
+from vedette.training.imitation import Example, Imitation, Seen
 from vedette.training.network import Network, Shape, cell_centres
 from vedette.training.pictures import PictureSet
 from vedette.training.targets import BOX_WEIGHT, Truths, losses
@@ -111,6 +112,7 @@ class Training:
         *,
         device: str | None = None,
         begin_with: Network | None = None,
+        example: Example | None = None,
     ) -> None:
         """Begin a training; nothing is learnt yet.
 
@@ -119,6 +121,7 @@ class Training:
             shape: Of a network that begins with nothing.
             device: Where to compute; None takes a GPU where there is one.
             begin_with: A trained network to go on from; it has its own shape.
+            example: Another detector to imitate, beside the labels.
         """
         torch.manual_seed(plan.seed)
         self.plan = plan
@@ -126,8 +129,14 @@ class Training:
         self.network = Network(shape) if begin_with is None else copy.deepcopy(begin_with)
         self.network.to(self.device, memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.network).eval()
-        many = [one for one in self.network.parameters() if one.ndim > 1]
-        few = [one for one in self.network.parameters() if one.ndim <= 1]
+        self.example = example
+        self._imitation = None
+        learnt = list(self.network.parameters())
+        if example is not None:
+            self._imitation = Imitation(self.network.shape.neck, example.features).to(self.device)
+            learnt += self._imitation.parameters()
+        many = [one for one in learnt if one.ndim > 1]
+        few = [one for one in learnt if one.ndim <= 1]
         self._optimizer = torch.optim.AdamW(
             [{"params": many, "weight_decay": plan.decay}, {"params": few, "weight_decay": 0.0}],
             lr=plan.rate,
@@ -154,19 +163,19 @@ class Training:
             tick: Called after every step.
         """
         sums, began = np.zeros(2), self.step
-        with _Batches(pictures, self.plan, self.step) as batches:
-            for batch in batches:
-                sums += self._learn(batch)
+        with _Batches(pictures, self.plan, self.step, self.example) as batches:
+            for batch, seen in batches:
+                sums += self._learn(batch, seen)
                 self.step += 1
                 tick(self)
                 if self.step % every == 0 or self.step == self.plan.steps:
                     means = sums / (self.step - began)
-                    seen = self.step * self.plan.batch
-                    self.curve.append(Point(seen, float(means[0]), float(means[1])))
+                    samples = self.step * self.plan.batch
+                    self.curve.append(Point(samples, float(means[0]), float(means[1])))
                     sums, began = np.zeros(2), self.step
                     pause(self)
 
-    def _learn(self, batch: Batch) -> tuple[float, float]:
+    def _learn(self, batch: Batch, seen: Seen | None) -> tuple[float, float]:
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
         pictures = self._coloured(torch.from_numpy(batch.pictures))
@@ -178,10 +187,14 @@ class Training:
         centres, strides = self._grid(pictures.shape[2], pictures.shape[3])
         self.network.train()
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            answers = self.network(pictures)
+            features = self.network.features(pictures)
+            answers = self.network.answer(features)
+            loss = torch.zeros(())
+            if self._imitation is not None and seen is not None:
+                loss = self._imitation(answers, features, seen, centres, strides)
         class_loss, box_loss = losses(answers, truths, centres, strides)
         self._optimizer.zero_grad(set_to_none=True)
-        (class_loss + BOX_WEIGHT * box_loss).backward()
+        (class_loss + BOX_WEIGHT * box_loss + loss).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_MAX)
         self._optimizer.step()
         self._average()
@@ -231,6 +244,7 @@ class Training:
                 "network": self.network.state_dict(),
                 "averaged": self.averaged.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
+                "imitation": self._imitation.state_dict() if self._imitation else {},
                 "curve": [asdict(one) for one in self.curve],
                 "torch": str(torch.__version__),
             },
@@ -249,6 +263,8 @@ class Training:
             self.network.load_state_dict(kept["network"])
             self.averaged.load_state_dict(kept["averaged"])
             self._optimizer.load_state_dict(kept["optimizer"])
+            if self._imitation is not None:
+                self._imitation.load_state_dict(kept["imitation"])
         except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
             raise BadInput(
                 f"training {path}: cannot be gone on from (damaged, or of another network); remove "
@@ -258,16 +274,22 @@ class Training:
         self.curve = [Point(**one) for one in kept["curve"]]
 
 
+Made = tuple[Batch, Seen | None]
+
+
 class _Batches:
     """Makes the batches of a plan in a thread, some ahead, in order."""
 
-    def __init__(self, pictures: PictureSet, plan: Plan, first: int) -> None:
+    def __init__(
+        self, pictures: PictureSet, plan: Plan, first: int, example: Example | None
+    ) -> None:
         self._pictures, self._plan, self._first = pictures, plan, first
-        self._made: queue.Queue[Batch | BaseException] = queue.Queue(BATCHES_AHEAD)
+        self._example = example
+        self._made: queue.Queue[Made | BaseException] = queue.Queue(BATCHES_AHEAD)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._make_all, name="batches", daemon=True)
 
-    def __enter__(self) -> Iterator[Batch]:
+    def __enter__(self) -> Iterator[Made]:
         self._thread.start()
         return self._take()
 
@@ -275,7 +297,7 @@ class _Batches:
         self._over.set()
         self._thread.join()
 
-    def _take(self) -> Iterator[Batch]:
+    def _take(self) -> Iterator[Made]:
         for _ in range(self._first, self._plan.steps):
             made = self._made.get()
             if isinstance(made, BaseException):
@@ -291,11 +313,11 @@ class _Batches:
         except BaseException as error:  # noqa: BLE001 - raised again where batches are taken.
             self._hand_over(error)
 
-    def _make(self, step: int) -> Batch:
+    def _make(self, step: int) -> Made:
         chance = np.random.default_rng([self._plan.seed, step])
         sizes = self._plan.sizes_at(step)
         height, width = sizes[chance.integers(len(sizes))]
-        return draw_batch(
+        batch = draw_batch(
             self._pictures,
             chance,
             count=self._plan.batch,
@@ -303,8 +325,12 @@ class _Batches:
             width=width,
             four_share=self._plan.four_share_at(step),
         )
+        # The example sees them clear: the student is to say the same of worse ones.
+        seen = None if self._example is None else self._example.look(batch.pictures)
+        wear(batch.pictures, chance)
+        return batch, seen
 
-    def _hand_over(self, made: Batch | BaseException) -> bool:
+    def _hand_over(self, made: Made | BaseException) -> bool:
         while not self._over.is_set():
             try:
                 self._made.put(made, timeout=0.2)

@@ -134,8 +134,8 @@ class Network(nn.Module):
             answer.bias.data[: shape.classes] = CLASS_BIAS
             answer.bias.data[shape.classes :] = DISTANCE_BIAS
 
-    def levels(self, pictures: Tensor) -> list[Tensor]:
-        """Give the answer of each level, (N, C + 4, rows, columns), finest first."""
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """Give what each level answers from, (N, neck, rows, columns), finest first."""
         seen4 = self.to4((pictures - BYTE_MEAN) * (1 / BYTE_SPREAD))
         seen8 = self.to8(seen4)
         seen16 = self.to16(seen8)
@@ -147,15 +147,18 @@ class Network(nn.Module):
         fine = self.down8(fine + _twice(middle))
         middle = self.up16(middle + self.step16(fine))
         coarse = self.up32(coarse + self.step32(middle))
-        return [
-            answer(head(seen))
-            for answer, head, seen in zip(
-                self.answers, self.heads, (fine, middle, coarse), strict=True
-            )
-        ]
+        return [head(seen) for head, seen in zip(self.heads, (fine, middle, coarse), strict=True)]
+
+    def levels(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Give the answer of each level, (N, C + 4, rows, columns), finest first."""
+        return [answer(seen) for answer, seen in zip(self.answers, features, strict=True)]
+
+    def answer(self, features: Sequence[Tensor]) -> Tensor:
+        """Give what `forward` gives, of its features."""
+        return torch.cat([one.flatten(2) for one in self.levels(features)], 2).transpose(1, 2)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return torch.cat([one.flatten(2) for one in self.levels(pictures)], 2).transpose(1, 2)
+        return self.answer(self.features(pictures))
 
 
 def _partial(width: int, blocks: int) -> list[nn.Module]:

@@ -24,6 +24,7 @@ from vedette.domain.errors import BadInput
 from vedette.training.choosing import check_enough, choose_pictures, part
 from vedette.training.curve import draw_curve
 from vedette.training.export import INPUT, export, network_in
+from vedette.training.imitation import Example
 from vedette.training.judging import (
     Judged,
     Matches,
@@ -83,6 +84,7 @@ class Recipe:
         source_weights: How often a source is drawn, against 1.
         streets: Rendered streets among the pictures.
         keep_away: Pictures to judge by: nothing like them is learnt from.
+        imitate: A model file of the YOLOX family whose every cell is learnt from too.
         make_detector: Loads a model file, with a confidence floor.
     """
 
@@ -100,6 +102,7 @@ class Recipe:
     source_weights: Mapping[str, float] = field(default_factory=dict)
     streets: int = 0
     keep_away: Sequence[Path] = ()
+    imitate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +279,8 @@ def _trained(
         tick=lambda number: say("decoding", number, len(placed)),
     )
     begin = network_in(recipe.begin_with) if recipe.begin_with else None
-    training = Training(recipe.plan, recipe.shape, begin_with=begin)
+    example = Example(recipe.imitate) if recipe.imitate else None
+    training = Training(recipe.plan, recipe.shape, begin_with=begin, example=example)
     kept = recipe.out / TRAINING_FILE
     if kept.is_file():
         training.go_on_from(kept)
