@@ -61,6 +61,7 @@ train: .venv/train.done ## Make the model that ships, from pictures to file and 
 		--from $(VEDETTE_DATA)/train-clean/img --labels $(VEDETTE_DATA)/train-clean/labels.jsonl \
 		--origins $(VEDETTE_DATA)/train-clean/SOURCES.md --leave-out sdc,atl,mdl,lpd \
 		--weights caps=1.3,hum=1.3,hwy=0.8,bsx=0.7,cctvv=0.7,crowdd=1.5 --streets 24 \
+		--imitate $(VEDETTE_DATA)/models/yolox_nano.onnx \
 		--judge $(VEDETTE_DATA)/annotations/coco.json --judge-pictures $(VEDETTE_DATA)/images/coco \
 		--beside $(VEDETTE_DATA)/models/yolox_nano.onnx $(ARGS)
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from vedette.sinks.base import Sink
     from vedette.sources.base import Source
     from vedette.sources.street import StreetTruth
+    from vedette.training.imitation import Example
     from vedette.training.outcome import Rival
     from vedette.training.teacher import Teacher
 
@@ -423,6 +424,23 @@ def make_teacher(asked: str, settings: Settings) -> Teacher:
         return judging_detector(path, sized, FLOOR)
 
     return Teacher(at(FIRST_LOOK), at(SECOND_LOOK), card.name, model)
+
+
+def make_example(asked: str, settings: Settings) -> Example:
+    """Load a model to imitate while training.
+
+    Raises:
+        NotFound, ModelUnreadable: no such model, or none of the YOLOX family.
+        BadInput: it does not know people and vehicles.
+    """
+    from vedette.detectors.cache import faster_graph
+    from vedette.training.imitation import Example
+
+    path, card = model_shelf(settings).resolve(asked)
+    open_graph = faster_graph(
+        path, card, cache_dir=settings.cache_dir, bytes_max=settings.model_bytes_max
+    )
+    return Example(open_graph or path, card)
 
 
 def resolve_training_start(asked: str, settings: Settings) -> Path:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from training.yard import true_boxes, yard_picture
+from vedette.training.imitation import Example
 from vedette.training.loop import Plan, Training
 from vedette.training.network import Shape
 from vedette.training.pictures import PictureSet, Place
@@ -53,10 +54,11 @@ def _small(shown: list[tuple[np.ndarray, np.ndarray]]) -> PictureSet:
     return PictureSet(np.concatenate(pixels), places, [1.0] * len(places))
 
 
-def new_training(**changes: object) -> Training:
+def new_training(example: Example | None = None, **changes: object) -> Training:
     # One thread adds in one order.
     torch.set_num_threads(1)
-    return Training(dataclasses.replace(PLAN, **changes), SHAPE, device="cpu")
+    plan = dataclasses.replace(PLAN, **changes)
+    return Training(plan, SHAPE, device="cpu", example=example)
 
 
 def carry_out(training: Training, folder: Path, pictures: PictureSet) -> Training:

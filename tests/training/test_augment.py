@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from vedette.training.augment import draw_batch
+from vedette.training import augment
+from vedette.training.augment import draw_batch, wear
 from vedette.training.pictures import PictureSet, Place
 
 # Background of the pictures, and of what lies around them.
@@ -62,7 +63,7 @@ def misses(pictures: PictureSet, *, four_share: float) -> np.ndarray:
     for number in range(12):
         batch = draw_batch(
             pictures, np.random.default_rng([5, number]), count=8, height=192, width=256,
-            four_share=four_share,
+            four_share=four_share, busy=False,
         )  # fmt: skip
         for picture, objects in zip(batch.pictures, batch.objects, strict=True):
             found += [one[:4] - extent_near(picture, one[:4]) for one in objects[objects[:, 4] > 0]]
@@ -103,8 +104,9 @@ def test_what_nobody_is_sure_of_is_no_object() -> None:
         place.boxes[:, 4] = 0.2
 
     batch = draw_batch(
-        pictures, np.random.default_rng(0), count=8, height=96, width=128, four_share=0.0
-    )
+        pictures, np.random.default_rng(0), count=8, height=96, width=128, four_share=0.0,
+        busy=False,
+    )  # fmt: skip
 
     assert not (batch.objects[..., 4] > 0).any()
     assert (batch.doubtful[..., 4] > 0).any()
@@ -116,8 +118,88 @@ def test_a_bicycle_is_doubted_where_a_vehicle_might_be_said() -> None:
         place.boxes[:, 5] = 2
 
     batch = draw_batch(
-        pictures, np.random.default_rng(0), count=8, height=96, width=128, four_share=0.0
-    )
+        pictures, np.random.default_rng(0), count=8, height=96, width=128, four_share=0.0,
+        busy=False,
+    )  # fmt: skip
 
     assert not (batch.objects[..., 4] > 0).any()
     assert set(batch.doubtful[..., 4].ravel().tolist()) == {0.0, 2.0}
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *, pieces: float = 0, things: float = 0) -> None:
+    """Let only these be put onto pictures, so many each."""
+    monkeypatch.setattr(augment, "PIECES", pieces)
+    monkeypatch.setattr(augment, "PIECE_SHOWS", 1.0)
+    monkeypatch.setattr(augment, "THINGS_SHARE", float(things > 0))
+    monkeypatch.setattr(augment, "THINGS", max(things, 1))
+
+
+def empty(side: tuple[int, int]) -> PictureSet:
+    """Give a grey picture of nothing, beside the painted ones."""
+    pictures = painted(side)
+    for place in pictures.places:
+        place.boxes[:, 4] = 0
+    return pictures
+
+
+def test_pieces_with_somebody_bring_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, pieces=1.5)
+    away, more = [], 0
+    for number in range(30):
+        batch = draw_batch(
+            painted((240, 360)), np.random.default_rng([6, number]), count=4, height=192, width=256,
+            four_share=0.0,
+        )  # fmt: skip
+        for picture, objects in zip(batch.pictures, batch.objects, strict=True):
+            real = objects[objects[:, 4] > 0]
+            more += len(real) > 1
+            # The last one put there hides what is behind, and is hidden by nothing.
+            away += [real[-1][:4] - extent_near(picture, real[-1][:4])] if len(real) else []
+
+    assert more > 30
+    # Where two touch, the colours that are looked for may run into each other.
+    assert np.median(np.abs(away), axis=0).max() < 1.5
+    assert np.mean(np.abs(away).max(axis=1) < 6) > 0.85
+
+
+def test_what_a_thing_hides_is_no_object_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, things=3)
+    monkeypatch.setattr(augment, "THING_SIDES", (180.0, 220.0))
+    drawn = {"size": (192, 256), "kept": 0, "doubtful": 0}
+    for busy in (False, True):
+        batch = draw_batch(
+            painted((240, 360)), np.random.default_rng(3), count=40, height=192, width=256,
+            four_share=0.0, busy=busy,
+        )  # fmt: skip
+        drawn[f"objects {busy}"] = int((batch.objects[..., 4] > 0).sum())
+
+    assert drawn["objects True"] < 0.6 * drawn["objects False"]
+
+
+def test_a_thing_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, things=4)
+
+    batch = draw_batch(
+        empty((240, 360)), np.random.default_rng(3), count=20, height=192, width=256,
+        four_share=0.0,
+    )  # fmt: skip
+
+    assert not (batch.objects[..., 4] > 0).any()
+    assert all(len(np.unique(one)) > 12 for one in batch.pictures), "something stands there"
+
+
+def test_wear_changes_some_pictures_and_no_places() -> None:
+    clear = draw_batch(
+        painted((240, 360)), np.random.default_rng(3), count=60, height=192, width=256,
+        four_share=0.0, busy=False,
+    )  # fmt: skip
+    worn = clear.pictures.copy()
+    wear(worn, np.random.default_rng(4))
+
+    changed = [not np.array_equal(*pair) for pair in zip(worn, clear.pictures, strict=True)]
+    assert 0.3 < np.mean(changed) < 0.8
+    for picture, before in zip(worn, clear.pictures, strict=True):
+        # What is no grey stays where it is: edges move by no more than they blur.
+        stands = np.abs(before.astype(np.int16) - GREY).max(axis=2) > HALF_WAY
+        stood = np.abs(picture.astype(np.int16) - GREY).max(axis=2) > HALF_WAY // 2
+        assert stands.sum() == 0 or (stands & stood).sum() / stands.sum() > 0.7

@@ -78,7 +78,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 
 @pytest.mark.timeout(120)
 def test_a_few_dozen_steps_on_few_pictures_lower_the_loss() -> None:
-    training = new_training(samples=320, first_share=0.0, four_share=0.0, rate=0.1)
+    training = new_training(samples=320, first_share=0.0, four_share=0.0, rate=0.1, busy=False)
 
     training.run(yard(6), every=10, pause=lambda _: None)
 

@@ -99,6 +99,13 @@ def train(
     beside: Annotated[
         str | None, typer.Option(help="A model to compare with on those pictures.")
     ] = None,
+    imitate: Annotated[
+        str | None,
+        typer.Option(
+            help="A model of the YOLOX family to learn from cell by cell too: slower per "
+            "picture, and more from each."
+        ),
+    ] = None,
     leave_out: Annotated[
         str, typer.Option(help="Sources (what stands before the last _ of a file) to leave out.")
     ] = "",
@@ -129,6 +136,7 @@ def train(
     from vedette.settings import load_settings
     from vedette.wiring import (
         judging_detector,
+        make_example,
         make_teacher,
         model_shelf,
         resolve_rival,
@@ -153,6 +161,7 @@ def train(
     from vedette.training.loop import Plan
     from vedette.training.recipe import Recipe, labels_of, make
 
+    example = None if imitate is None or labels_only else make_example(imitate, settings)
     rival = None if beside is None else resolve_rival(beside, settings)
     if begin is not None:
         network_in(begin)
@@ -178,6 +187,7 @@ def train(
             source_weights=often,
             streets=streets,
             keep_away=kept_away,
+            example=example,
         )
         if labels_only:
             labels_of(recipe, say=told.say)

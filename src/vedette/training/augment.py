@@ -36,6 +36,10 @@ PIECES, PIECE_SHOWS = 0.9, 0.7
 PIECE_SIDES, ENLARGED_MOST = (20.0, 340.0), 3.0
 # An object is cut out where its label is this sure; a piece has this many pixels at least.
 SURE_PIECE, PIECE_LEAST = 0.5, 12
+# Things that are nothing: shapes of all kinds, filled with pieces of pictures turned and stretched
+# beyond recognition, or with a colour. So many on average, on this share of the pictures.
+THINGS, THINGS_SHARE = 2.0, 0.5
+THING_SIDES, THING_CORNERS, THING_STRETCH = (10.0, 220.0), (3, 9), 0.9
 # Around an object that much of it comes along.
 PIECE_MARGIN = 0.08
 # An object hidden this far is doubtful, and from the second on gone.
@@ -68,15 +72,26 @@ def draw_batch(
     height: int,
     width: int,
     four_share: float,
+    busy: bool = True,
 ) -> Batch:
-    """Draw and change `count` pictures; `four_share` of them are put together of four."""
+    """Draw and change `count` pictures.
+
+    Args:
+        among: Where they are drawn.
+        chance: All that follows, follows from it.
+        count: Pictures to make.
+        height: Of each, in pixels.
+        width: Likewise.
+        four_share: This share of them is put together of four.
+        busy: Put pieces of other pictures, and things that are nothing, onto them.
+    """
     pictures = np.empty((count, height, width, 3), np.uint8)
     objects = np.zeros((count, OBJECTS_MAX, 6), np.float32)
     doubtful = np.zeros((count, DOUBTFUL_MAX, 5), np.float32)
     for number in range(count):
         boxes = _compose(among, chance, pictures[number], four=chance.random() < four_share)
-        for _ in range(chance.poisson(PIECES)):
-            boxes = _paste(among, chance, pictures[number], boxes)
+        if busy:
+            boxes = _crowd(among, chance, pictures[number], boxes)
         sure = (boxes[:, 4] > OBJECT_FROM) & (boxes[:, 5] < 2)
         found = boxes[sure][np.argsort(-boxes[sure, 4], kind="stable")][:OBJECTS_MAX]
         objects[number, : len(found)] = found
@@ -150,6 +165,15 @@ def _put(
     return _cut(boxes, room_w, room_h, _areas(boxes))
 
 
+def _crowd(among: PictureSet, chance: np.random.Generator, canvas: Picture, boxes: Boxes) -> Boxes:
+    for _ in range(chance.poisson(PIECES)):
+        boxes = _paste(among, chance, canvas, boxes)
+    if chance.random() < THINGS_SHARE:
+        for _ in range(1 + chance.poisson(THINGS - 1)):
+            boxes = _put_thing(among, chance, canvas, boxes)
+    return boxes
+
+
 def _paste(among: PictureSet, chance: np.random.Generator, canvas: Picture, boxes: Boxes) -> Boxes:
     """Put a piece of another picture onto one; give the boxes of what is seen then."""
     place = among.draw(chance)
@@ -202,6 +226,73 @@ def _paste(among: PictureSet, chance: np.random.Generator, canvas: Picture, boxe
             _cut(own, room_w, room_h, whole),
         ]
     )
+
+
+def _put_thing(
+    among: PictureSet, chance: np.random.Generator, canvas: Picture, boxes: Boxes
+) -> Boxes:
+    """Put something on a picture that is neither somebody nor a vehicle; give what is seen then.
+
+    Pictures of streets hold few other things that stand out from what is behind them. Without these
+    a network takes whatever stands out for somebody.
+    """
+    room_h, room_w = canvas.shape[:2]
+    side = np.exp(chance.uniform(*np.log(THING_SIDES)))
+    stretch = np.exp(chance.uniform(-THING_STRETCH, THING_STRETCH))
+    height = int(np.clip(side * stretch, 6, room_h - 1))
+    width = int(np.clip(side / stretch, 6, room_w - 1))
+    left = int(chance.integers(room_w - width))
+    top = int(chance.integers(room_h - height))
+    filled = _filling(among, chance, height, width)
+    shape = _shape(chance, height, width)[..., None]
+    under = canvas[top : top + height, left : left + width]
+    under[:] = (filled * shape + under * (1 - shape)).astype(np.uint8)
+    return _hidden(boxes, (left, top, left + width, top + height))
+
+
+def _filling(
+    among: PictureSet, chance: np.random.Generator, height: int, width: int
+) -> npt.NDArray[np.float32]:
+    kind = chance.integers(4)
+    if kind == 0:  # A colour that fades into another.
+        one, other = chance.uniform(0, 255, (2, 3)).astype(np.float32)
+        slope = np.linspace(0, 1, width if chance.random() < 0.5 else height, dtype=np.float32)
+        slope = slope[None, :] if len(slope) == width else slope[:, None]
+        return np.asarray(one + (other - one) * np.broadcast_to(slope, (height, width))[..., None])
+    place = among.draw(chance)
+    picture = among.picture(place)
+    cut = [max(4, int(length * chance.uniform(0.03, 0.25))) for length in picture.shape[:2]]
+    y, x = (
+        int(chance.integers(length - part + 1))
+        for length, part in zip(picture.shape[:2], cut, strict=True)
+    )
+    piece = np.rot90(picture[y : y + cut[0], x : x + cut[1]], int(chance.integers(4)))
+    piece = np.asarray(cv2.resize(np.ascontiguousarray(piece), (width, height)), np.uint8)
+    if kind == 1:  # Of few tones, as painted things are.
+        piece = (piece // 64 * 64 + 32).astype(np.uint8)
+    return _in_other_hues(piece, chance).astype(np.float32)
+
+
+def _shape(chance: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float32]:
+    """Give how much of a thing is seen, (height, width): an ellipse, a box, or some corners."""
+    mask = np.zeros((height, width), np.uint8)
+    kind = chance.integers(3)
+    if kind == 0:
+        middle = (width // 2, height // 2)
+        cv2.ellipse(
+            mask, middle, (max(1, width // 2 - 1), max(1, height // 2 - 1)), 0, 0, 360, 255, -1
+        )
+    elif kind == 1:
+        mask[1:-1, 1:-1] = 255
+    else:
+        count = int(chance.integers(*THING_CORNERS))
+        around = np.sort(chance.uniform(0, 2 * np.pi, count))
+        reach = chance.uniform(0.4, 1.0, (count, 1)) * [width / 2 - 1, height / 2 - 1]
+        corners = np.stack([np.cos(around), np.sin(around)], -1) * reach
+        corners += [width / 2, height / 2]
+        cv2.fillPoly(mask, [corners.astype(np.int32)], 255)
+    soft = float(chance.uniform(0.4, 1.5))
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), soft), np.float32) / np.float32(255)
 
 
 def _soft_edges(chance: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float32]:

@@ -91,7 +91,7 @@ def _facts(recipe: Recipe, made: Made, telling: Telling, size: int) -> str:
                 f"- Labels: {', '.join(made.card.labels)}. File: {size / 1e6:.2f} MB, "
                 f"{counts / 1e6:.2f} million weights; input any multiple of 32, decoding inside."
             ),
-            f"- Labelled by: {telling.labelled_by}.",
+            f"- Labelled by: {telling.labelled_by}.{_imitated(recipe)}",
             (
                 f"- Trained on {telling.made_on.isoformat()} from {began}: "
                 f"{training.step * plan.batch:,} pictures drawn (each as often as it came), "
@@ -106,6 +106,12 @@ def _facts(recipe: Recipe, made: Made, telling: Telling, size: int) -> str:
             ),
         ]
     )
+
+
+def _imitated(recipe: Recipe) -> str:
+    if recipe.example is None:
+        return ""
+    return f" While it learnt, it also imitated {recipe.example.name}, cell by cell."
 
 
 def _sizes(sizes: Sequence[tuple[int, int]]) -> str:

@@ -54,6 +54,8 @@ class Plan:
         average: How much of the averaged weights stays per step.
         four_share: Share of pictures put together of four.
         grey_share: Share of pictures without colour.
+        busy: Put pieces of other pictures, and things that are nothing, onto them, and make some
+            worse as cameras do.
         seed: Of everything that is drawn.
     """
 
@@ -69,6 +71,7 @@ class Plan:
     average: float = 0.9985
     four_share: float = 0.5
     grey_share: float = 0.12
+    busy: bool = True
     seed: int = 0
 
     @property
@@ -130,11 +133,11 @@ class Training:
         self.network.to(self.device, memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.network).eval()
         self.example = example
-        self._imitation = None
+        self.imitation: Imitation | None = None
         learnt = list(self.network.parameters())
         if example is not None:
-            self._imitation = Imitation(self.network.shape.neck, example.features).to(self.device)
-            learnt += self._imitation.parameters()
+            self.imitation = Imitation(self.network.shape.neck, example).to(self.device)
+            learnt += self.imitation.parameters()
         many = [one for one in learnt if one.ndim > 1]
         few = [one for one in learnt if one.ndim <= 1]
         self._optimizer = torch.optim.AdamW(
@@ -190,8 +193,8 @@ class Training:
             features = self.network.features(pictures)
             answers = self.network.answer(features)
             loss = torch.zeros(())
-            if self._imitation is not None and seen is not None:
-                loss = self._imitation(answers, features, seen, centres, strides)
+            if self.imitation is not None and seen is not None:
+                loss = self.imitation(answers, features, seen, centres, strides)
         class_loss, box_loss = losses(answers, truths, centres, strides)
         self._optimizer.zero_grad(set_to_none=True)
         (class_loss + BOX_WEIGHT * box_loss + loss).backward()
@@ -244,7 +247,7 @@ class Training:
                 "network": self.network.state_dict(),
                 "averaged": self.averaged.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
-                "imitation": self._imitation.state_dict() if self._imitation else {},
+                "imitation": self.imitation.state_dict() if self.imitation else {},
                 "curve": [asdict(one) for one in self.curve],
                 "torch": str(torch.__version__),
             },
@@ -263,8 +266,8 @@ class Training:
             self.network.load_state_dict(kept["network"])
             self.averaged.load_state_dict(kept["averaged"])
             self._optimizer.load_state_dict(kept["optimizer"])
-            if self._imitation is not None:
-                self._imitation.load_state_dict(kept["imitation"])
+            if self.imitation is not None:
+                self.imitation.load_state_dict(kept["imitation"])
         except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
             raise BadInput(
                 f"training {path}: cannot be gone on from (damaged, or of another network); remove "
@@ -324,10 +327,12 @@ class _Batches:
             height=height,
             width=width,
             four_share=self._plan.four_share_at(step),
+            busy=self._plan.busy,
         )
         # The example sees them clear: the student is to say the same of worse ones.
         seen = None if self._example is None else self._example.look(batch.pictures)
-        wear(batch.pictures, chance)
+        if self._plan.busy:
+            wear(batch.pictures, chance)
         return batch, seen
 
     def _hand_over(self, made: Made | BaseException) -> bool:

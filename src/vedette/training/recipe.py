@@ -84,7 +84,7 @@ class Recipe:
         source_weights: How often a source is drawn, against 1.
         streets: Rendered streets among the pictures.
         keep_away: Pictures to judge by: nothing like them is learnt from.
-        imitate: A model file of the YOLOX family whose every cell is learnt from too.
+        example: A detector whose every cell is learnt from too.
         make_detector: Loads a model file, with a confidence floor.
     """
 
@@ -102,7 +102,7 @@ class Recipe:
     source_weights: Mapping[str, float] = field(default_factory=dict)
     streets: int = 0
     keep_away: Sequence[Path] = ()
-    imitate: Path | None = None
+    example: Example | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +279,7 @@ def _trained(
         tick=lambda number: say("decoding", number, len(placed)),
     )
     begin = network_in(recipe.begin_with) if recipe.begin_with else None
-    example = Example(recipe.imitate) if recipe.imitate else None
-    training = Training(recipe.plan, recipe.shape, begin_with=begin, example=example)
+    training = Training(recipe.plan, recipe.shape, begin_with=begin, example=recipe.example)
     kept = recipe.out / TRAINING_FILE
     if kept.is_file():
         training.go_on_from(kept)
@@ -324,6 +323,7 @@ def _check_same(recipe: Recipe, learn: Sequence[Labelled]) -> None:
     began = recipe.begin_with.read_bytes() if recipe.begin_with else b""
     key = hashlib.sha256(began)
     key.update(json.dumps([recipe.plan.seed, dataclasses.asdict(recipe.shape)]).encode())
+    key.update((recipe.example.name if recipe.example else "").encode())
     for one in learn:
         key.update(label_line(dataclasses.replace(one, file=Path(one.file).name)).encode())
     now, of = {"learns_from": key.hexdigest()}, recipe.out / OF_FILE
