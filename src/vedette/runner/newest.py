@@ -36,6 +36,7 @@ class Newest:
         self._waiting: Frame | None = None
         self._ended = False
         self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
 
     def detected(
         self,
@@ -52,7 +53,7 @@ class Newest:
         """
         left = Stop()
         under_way: deque[tuple[Frame, Future[list[Detections]]]] = deque()
-        thread = threading.Thread(
+        self._thread = thread = threading.Thread(
             target=self._take_in, args=(frames, left, begins), name="decode", daemon=True
         )
         thread.start()
@@ -70,6 +71,12 @@ class Newest:
         finally:
             left.set()
             thread.join(JOIN_S)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread that decodes; False where it is still there."""
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
 
     def go_on_after(self, looks: int, media_s: float | None, captured_at: datetime | None) -> None:
         """Number looks, and count media time, as if the stream had never been left.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 from vedette.analytics.scene import Analyzer
@@ -157,7 +157,11 @@ class Pipeline:
     def _packets(self) -> Generator[Packet]:
         packets = self._source.packets()
         if not self._source.waits:
-            yield from packets
+            # What is live may be silent for long, and is read by others: closing wakes who waits.
+            telling = self._stop.telling(self._source.close) if self._source.live else nullcontext()
+            with telling:
+                if not self._stop.is_set:
+                    yield from packets
             return
         # Read by a thread of its own, so that an arrival is stamped when it arrives, the pacer can
         # tell how late the decoder is, and nobody who wants to stop waits for a silent host.
@@ -165,10 +169,7 @@ class Pipeline:
         ahead = Ahead(packets, limit=limit, name="read", stop=self._stop, begins=self._begins)
         self._readers.append(ahead)
         with closing(ahead):
-            try:
-                yield from ahead
-            finally:  # A thread that waits for a packet is told so, not left to its timeout.
-                self._source.close()
+            yield from ahead
 
     def _detected(self) -> Generator[tuple[Frame, Detections]]:
         schedule = self._newest.detected if self._source.live else in_order
@@ -266,4 +267,4 @@ class Pipeline:
 
         A thread that waits for a silent host ends by the source's own timeouts.
         """
-        return all(reader.join(timeout_s) for reader in self._readers)
+        return self._newest.join(timeout_s) and all(one.join(timeout_s) for one in self._readers)

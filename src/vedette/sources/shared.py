@@ -230,7 +230,8 @@ class SharedSource(Source):
         """
         self.name = source.name
         self.live = True
-        self.waits = True
+        # The line's thread reads; whoever waits here is woken by `close`.
+        self.waits = False
         self._board = board
         self._key = key
         self._own = source
