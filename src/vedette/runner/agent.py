@@ -30,6 +30,7 @@ from vedette.domain.scenario import (
 )
 from vedette.runner.account import Pack
 from vedette.runner.apart import Apart, Spawn
+from vedette.runner.heap import Heap
 from vedette.runner.retrying import Ladder
 from vedette.runner.work import MakePipeline, Work, WorkOptions
 from vedette.store.base import Store, Transaction
@@ -119,6 +120,7 @@ class Runner:
         self._idle_since_mono_s = self._began_mono_s = clock.monotonic_s()
         self._works: dict[ScenarioId, Work] = {}
         self._ladders: dict[SourceId, Ladder] = {}
+        self._heap = Heap()
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._drained = threading.Event()
@@ -138,6 +140,7 @@ class Runner:
             renewing.start()
             while not self._stopped.is_set():
                 self._wake.clear()
+                self._heap.look(self._clock.monotonic_s())
                 if self._registered.is_set():
                     self._look()
                 if self._begins_more:
