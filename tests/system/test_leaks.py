@@ -20,7 +20,7 @@ SOAK = int(os.environ.get("SOAK", "0"))
 # 500 and 200 are left of these after the warm-up.
 CYCLES = 850 if SOAK else 20
 LOSSES = 340 if SOAK else 8
-# Share of the cycles until the database's caches (4 MB for each of five connections) are full and
+# Share of the cycles until the database's caches (1 MB for each of five connections) are full and
 # every thread's heap has its size.
 WARM_SHARE = 0.4
 # Pauses grow with every loss; a new run begins at the foot of the ladder, with a second.

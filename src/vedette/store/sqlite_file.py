@@ -50,7 +50,8 @@ def make_engine(path: Path) -> Engine:
         connection.isolation_level = None  # We say BEGIN ourselves.
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA cache_size=-4000")  # 4 MB a connection.
+        # 1 MB a connection: enough for what is asked for again and again; it fills as the file grows.
+        connection.execute("PRAGMA cache_size=-1000")
         # Else every transaction that can be undone alone writes what it replaces to /var/tmp first.
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
