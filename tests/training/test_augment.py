@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from vedette.training import augment
-from vedette.training.augment import draw_batch, wear
+from vedette.training.augment import draw_batch
 from vedette.training.pictures import PictureSet, Place
+from vedette.training.wear import wear
 
 # Background of the pictures, and of what lies around them.
 GREY = 114

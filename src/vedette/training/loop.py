@@ -24,11 +24,12 @@ import torch
 from torch import Tensor
 
 from vedette.domain.errors import BadInput
-from vedette.training.augment import Batch, draw_batch, wear
+from vedette.training.augment import Batch, draw_batch
 from vedette.training.imitation import Example, Imitation, Seen
 from vedette.training.network import Network, Shape, cell_centres
 from vedette.training.pictures import PictureSet
 from vedette.training.targets import BOX_WEIGHT, Truths, losses
+from vedette.training.wear import wear
 
 # Batches made ahead of the network.
 BATCHES_AHEAD = 6
