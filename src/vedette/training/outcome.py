@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vedette.detectors.base import Detector
 from vedette.detectors.card import ModelCard, card_toml
 from vedette.training.cards import MODEL_CARD_FILE, Telling, model_card, with_thresholds
-from vedette.training.comparison import figures, figures_of, time_ratio
+from vedette.training.comparison import Figure, figures, figures_of, time_ratio
 from vedette.training.formats import read_any_labels
 from vedette.training.judging import Judged
 from vedette.training.pictures import read_picture
 from vedette.training.recipe import JUDGE_FLOOR, Made, Recipe, card_of, judged_by
 from vedette.training.sheet import contact_sheet
+from vedette.training.weaknesses import weaker_than
 
 SHEET_FILE, CURVE_FILE = "changes.png", "curve.png"
 
@@ -76,6 +77,7 @@ def finish(
         telling = dataclasses.replace(
             telling,
             figures=found,
+            weaknesses=[*telling.weaknesses, *_behind(recipe.name, beside, found)],
             judged_on=f"{len(labels)} labelled pictures it never saw ({judge.name})",
             times=time_ratio(detector, beside.detector) if beside else None,
             beside=beside.name if beside else "",
@@ -89,6 +91,10 @@ def finish(
     page = model_card(recipe, made, telling)
     (recipe.out / MODEL_CARD_FILE).write_text(page, encoding="utf-8")
     return outcome
+
+
+def _behind(name: str, beside: Rival | None, found: Mapping[str, Sequence[Figure]]) -> list[str]:
+    return [] if beside is None else weaker_than(beside.name, found[name], found[beside.name])
 
 
 def _before_and_after(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+from vedette.training.comparison import Figure
 from vedette.training.recipe import Made, Recipe
 
 # Fewer objects of a class than this and it is hardly known.
@@ -47,4 +51,19 @@ def weaknesses_of(recipe: Recipe, made: Made) -> list[str]:
             f"It was trained on from another model on {totals[0]} people and {totals[1]} vehicles: "
             f"before other cameras it may be worse than that one."
         )
+    else:
+        found.append(
+            "Its pictures show streets, halls and yards, and little else: in other scenes it may "
+            "take furniture, food, animals or trains for vehicles or people."
+        )
     return found
+
+
+def weaker_than(rival: str, own: Sequence[Figure], others: Sequence[Figure]) -> list[str]:
+    """Give a sentence per class that another model finds clearly better on the same pictures."""
+    return [
+        f"On the labelled pictures it finds {mine.label} with an average precision of "
+        f"{mine.ap50:.2f}, {rival} with {other.ap50:.2f}: for scenes of everything, take that."
+        for mine, other in zip(own, others, strict=True)
+        if other.ap50 - mine.ap50 > math.hypot(mine.uncertainty, other.uncertainty)
+    ]
