@@ -10,10 +10,8 @@ import pytest
 
 from training.yard import true_boxes, yard_picture
 from vedette.cli.train_told import shown
-from vedette.training.comparison import Figure
 from vedette.training.judging import Judged
 from vedette.training.sheet import contact_sheet
-from vedette.training.weaknesses import weaker_than
 
 NONE = np.empty((0, 6), np.float32)
 
@@ -54,17 +52,6 @@ def test_weak_detections_are_no_change(tmp_path: Path) -> None:
 
     assert differ == 0
     assert not (tmp_path / "changes.png").exists()
-
-
-def test_a_rival_that_is_clearly_better_is_named_among_the_weaknesses() -> None:
-    own = [Figure("person", 0.30, 0.03, 165), Figure("vehicle", 0.50, 0.06, 15)]
-    rival = [Figure("person", 0.67, 0.03, 165), Figure("vehicle", 0.55, 0.06, 15)]
-
-    told = weaker_than("yolox-nano", own, rival)
-
-    assert len(told) == 1, "0.05 between two that are uncertain by 0.06 says nothing"
-    assert "finds person" in told[0]
-    assert "0.30, yolox-nano with 0.67" in told[0]
 
 
 def figure(ap50: float) -> dict[str, dict[str, float]]:
