@@ -192,6 +192,18 @@ def test_the_best_threshold_is_where_precision_and_recall_together_are_best() ->
     assert f1 == 1.0
 
 
+def test_where_recall_counts_less_the_threshold_is_higher() -> None:
+    # Of the weaker half every second one is wrong.
+    found = boxes(*(box_at(50 * n, 0.9 - 0.01 * n) for n in range(20)))
+    true = boxes(*(box_at(50 * n) for n in range(20) if n < 10 or n % 2))
+    matches = matches_of([Judged(found, true, NONE)], 0)
+
+    both, wary = (matches.best_threshold(weight)[0] for weight in (1.0, 0.2))
+
+    assert both == pytest.approx(0.9 - 0.19)
+    assert wary == pytest.approx(0.9 - 0.09)
+
+
 def labelled(file: str) -> Labelled:
     return Labelled(file, 100, 100, boxes(box_at(0)))
 

@@ -188,7 +188,8 @@ def _trust(made: Made) -> str:
         "",
         (
             f"Mean distance between said and was: {errors}. Counted are: {counted} (where "
-            "precision and recall together are best, but never what is likelier wrong than right)."
+            "precision and recall together are best, recall counting half, but never what is "
+            "likelier wrong than right)."
         ),
     ]
     return "\n".join(lines)

@@ -93,15 +93,20 @@ class Matches:
         ]
         return float(np.nanstd(drawn))
 
-    def best_threshold(self) -> tuple[float, float]:
-        """Give the score from which precision and recall together (F1) are best, and that F1."""
+    def best_threshold(self, recall_weight: float = 1.0) -> tuple[float, float]:
+        """Give the score from which precision and recall together (F) are best, and that F.
+
+        Args:
+            recall_weight: How much recall counts against precision (the beta of F-beta).
+        """
         hits = np.cumsum(self.right)
         total = int(self.objects.sum())
         if not len(hits) or not total:
             return 0.5, 0.0
-        f1 = 2 * hits / (np.arange(1, len(hits) + 1) + total)
-        at = int(f1.argmax())
-        return float(self.score[at]), float(f1[at])
+        square = recall_weight**2
+        f = (1 + square) * hits / (np.arange(1, len(hits) + 1) + square * total)
+        at = int(f.argmax())
+        return float(self.score[at]), float(f[at])
 
 
 def matches_of(judged: Sequence[Judged], kind: int) -> Matches:
