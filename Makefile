@@ -59,8 +59,9 @@ train: .venv/train.done ## Make the model that ships, from pictures to file and 
 	@test -n "$(VEDETTE_DATA)" || { echo "make train needs VEDETTE_DATA: a folder with train-clean/"; exit 2; }
 	@$(BIN)/vedette train --name vedette-s1 --licence Apache-2.0 --out out/train --begin-with nothing --no-install \
 		--from $(VEDETTE_DATA)/train-clean/img --labels $(VEDETTE_DATA)/train-clean/labels.jsonl \
+		--labelled-by 'YOLOX-nano (Apache-2.0), not checked by hand' \
 		--origins $(VEDETTE_DATA)/train-clean/SOURCES.md --leave-out sdc,atl,mdl,lpd \
-		--weights caps=1.3,hum=1.3,hwy=0.8,bsx=0.7,cctvv=0.7,crowdd=1.5 --streets 24 \
+		--weights caps=1.3,hum=1.3,hwy=0.8,bsx=0.7,cctvv=0.7,crowdd=1.5 --streets 24 --samples 225000 \
 		--imitate $(VEDETTE_DATA)/models/yolox_nano.onnx \
 		--judge $(VEDETTE_DATA)/annotations/coco.json --judge-pictures $(VEDETTE_DATA)/images/coco \
 		--beside $(VEDETTE_DATA)/models/yolox_nano.onnx $(ARGS)

@@ -118,6 +118,9 @@ def train(
     origins: Annotated[
         Path | None, typer.Option(help="A page with a table of the sources, for the model card.")
     ] = None,
+    labelled_by: Annotated[
+        str, typer.Option(help="Who made the labels that are given, for the model card.")
+    ] = "",
     licence: Annotated[
         str, typer.Option(help="Of the weights, for the card; yours to state.")
     ] = "unknown",
@@ -197,10 +200,10 @@ def train(
         outcome = _labelled(recipe)
         print(json.dumps(outcome) if as_json else "\n".join(corrected(outcome)))
         return
-    labelled_by = (
-        f"{labels.name}, as given" if labels is not None
-        else f"{who.name if who else ''}, two looks at each picture"
-    )  # fmt: skip
+    if labels is not None:
+        labelled_by = labelled_by or f"{labels.name}, as given"
+    else:
+        labelled_by = f"{who.name if who else ''}, two looks at each picture"
     outcome = _finish(
         recipe, made, _telling(recipe, made, labelled_by, origins, licence), settings=settings,
         judge=judge, judge_pictures=judge_pictures, rival=rival, install=install,
