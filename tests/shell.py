@@ -13,7 +13,7 @@ PATIENCE_S = 60.0
 # How the one line begins that tells which detector `auto` took.
 AUTO_NOTES = (
     "vedette: no model is installed", "vedette: the model that comes with Vedette cannot be used",
-    "vedette: the built-in scene is counted", "vedette: detector vedette-",
+    "vedette: detector vedette-",
 )  # fmt: skip
 
 

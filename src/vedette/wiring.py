@@ -299,7 +299,7 @@ def choose_detector(request: AnalysisRequest, settings: Settings) -> Choice:
     from vedette.detectors.choice import check_labels, choose
 
     shelf = model_shelf(settings)
-    choice = choose(request.detector, address=request.source, shelf=shelf)
+    choice = choose(request.detector, shelf=shelf)
     shipped = shelf.shipped()
     if shipped is not None and choice.name == shipped.name and request.classes is not None:
         check_labels(request.classes, shipped, model_catalog(settings))

@@ -151,7 +151,6 @@ def test_a_label_the_shipped_model_lacks_is_refused_with_the_model_that_has_it(
     assert "vedette models pull yolox-nano" in told.sentence()
 
 
-@pytest.mark.skipif(not SHIPPED.path.is_file(), reason="no weights are shipped yet")
 def test_the_built_in_scenes_people_and_vehicles_are_recognised_by_the_shipped_model(
     tmp_path: Path,
 ) -> None:

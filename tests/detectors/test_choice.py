@@ -10,14 +10,10 @@ import pytest
 from detectors.tiny import BYTES_MAX, guessed_card
 from shipped import shipped_in, stand_in
 from tiny_onnx import build_person_detector
-from vedette.detectors import choice
 from vedette.detectors.catalog import BUILT_IN, Catalog, CatalogModel, ShippedModel
 from vedette.detectors.choice import AUTO, MOTION, check_labels, choose
 from vedette.detectors.shelf import Shelf
 from vedette.domain.errors import BadInput
-
-CLIP = "door.mp4"
-STREET = "synthetic://street?seed=1"
 
 
 @pytest.fixture
@@ -39,15 +35,12 @@ def shelf_of(folder: Path, shipped: ShippedModel | None, *, pulled: str | None =
 def test_what_is_named_is_taken_without_a_word(
     asked: str, shipped: ShippedModel, tmp_path: Path
 ) -> None:
-    assert choose(asked, address=CLIP, shelf=shelf_of(tmp_path, shipped)).name == asked
+    assert choose(asked, shelf=shelf_of(tmp_path, shipped)).name == asked
 
 
 @pytest.mark.parametrize("name", ["pulled", "ones-own"])
-@pytest.mark.parametrize("address", [CLIP, STREET])
-def test_an_installed_model_comes_first(
-    name: str, address: str, shipped: ShippedModel, tmp_path: Path
-) -> None:
-    taken = choose(AUTO, address=address, shelf=shelf_of(tmp_path, shipped, pulled=name))
+def test_an_installed_model_comes_first(name: str, shipped: ShippedModel, tmp_path: Path) -> None:
+    taken = choose(AUTO, shelf=shelf_of(tmp_path, shipped, pulled=name))
 
     assert (taken.name, taken.note) == (name, "")
 
@@ -55,7 +48,7 @@ def test_an_installed_model_comes_first(
 def test_else_the_shipped_one_is_taken_and_says_how_to_get_a_better_one(
     shipped: ShippedModel, tmp_path: Path
 ) -> None:
-    taken = choose(AUTO, address=CLIP, shelf=shelf_of(tmp_path, shipped))
+    taken = choose(AUTO, shelf=shelf_of(tmp_path, shipped))
 
     assert taken.name == "vedette-s1"
     assert not taken.is_fallback
@@ -70,7 +63,7 @@ def test_where_the_shipped_one_is_broken_what_moves_is_seen_and_one_line_says_wh
     shipped = stand_in(tmp_path / "shipped")
     shipped.path.write_bytes(b"broken")
 
-    taken = choose(AUTO, address=CLIP, shelf=shelf_of(tmp_path, shipped))
+    taken = choose(AUTO, shelf=shelf_of(tmp_path, shipped))
 
     assert taken.name == MOTION
     assert taken.is_fallback
@@ -80,18 +73,10 @@ def test_where_the_shipped_one_is_broken_what_moves_is_seen_and_one_line_says_wh
 
 
 def test_where_there_is_no_model_at_all_what_moves_is_seen(tmp_path: Path) -> None:
-    taken = choose(AUTO, address=CLIP, shelf=shelf_of(tmp_path, None))
+    taken = choose(AUTO, shelf=shelf_of(tmp_path, None))
 
     assert taken.name == MOTION
     assert "no model is installed" in taken.note
-
-
-def test_the_built_in_scene_is_looked_at_as_the_one_switch_says(
-    shipped: ShippedModel, tmp_path: Path
-) -> None:
-    taken = choose(AUTO, address=STREET, shelf=shelf_of(tmp_path, shipped))
-
-    assert taken.name == (MOTION if choice.BUILT_IN_SCENE_BY_MOTION else "vedette-s1")
 
 
 def test_a_label_that_the_shipped_model_lacks_names_a_model_that_has_it(

@@ -34,7 +34,6 @@ def test_a_file_is_shipped_exactly_where_one_is_pinned() -> None:
     assert SHIPPED.path.is_file() == bool(SHIPPED.sha256)
 
 
-@pytest.mark.skipif(not SHIPPED.path.is_file(), reason="no weights are shipped yet")
 def test_the_shipped_file_is_the_pinned_one_small_open_in_size_and_documented(
     tmp_path: Path,
 ) -> None:

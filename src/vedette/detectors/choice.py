@@ -20,9 +20,6 @@ MOTION_ORIGIN = ModelOrigin(
 )
 # The one to begin with in general scenes; also the smallest download.
 SUGGESTED = "yolox-nano"
-# Until the shipped model was trained on rendered pictures as well, what moves is the truer answer
-# in the built-in scene. False: it is looked at like any other source.
-BUILT_IN_SCENE_BY_MOTION = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class Choice:
     is_fallback: bool = False
 
 
-def choose(asked: str, *, address: str, shelf: Shelf) -> Choice:
+def choose(asked: str, *, shelf: Shelf) -> Choice:
     """Turn what was asked for into what will look.
 
     `auto` is the best installed model; else the one that comes with Vedette; else, where that
@@ -48,7 +45,6 @@ def choose(asked: str, *, address: str, shelf: Shelf) -> Choice:
 
     Args:
         asked: A detector's name or file, or `auto`.
-        address: The source that is looked at.
         shelf: What is installed, and what is shipped.
     """
     if asked != AUTO:
@@ -70,12 +66,6 @@ def choose(asked: str, *, address: str, shelf: Shelf) -> Choice:
             f"moves is called 'moving'; install Vedette anew, or: vedette models pull {SUGGESTED}",
             is_fallback=True,
         )
-    if BUILT_IN_SCENE_BY_MOTION and address.startswith("synthetic:"):
-        return Choice(
-            MOTION,
-            "the built-in scene is counted by what moves; to have people and vehicles recognised: "
-            f"--detector {best}",
-        )
     return Choice(best, _shipped_note(shipped))
 
 
@@ -83,8 +73,8 @@ def _shipped_note(shipped: ShelfModel) -> str:
     assert shipped.card is not None
     finds = ", ".join(shipped.card.labels)
     return (
-        f"detector {shipped.name}, which comes with Vedette, finds {finds}; "
-        f"better in general scenes, with 80 labels: vedette models pull {SUGGESTED}"
+        f"detector {shipped.name}, which comes with Vedette, finds {finds} before cameras that "
+        f"stand still; better in general scenes, with 80 labels: vedette models pull {SUGGESTED}"
     )
 
 
