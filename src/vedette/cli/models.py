@@ -53,7 +53,7 @@ def list_models(as_json: AsJson = False) -> None:
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-@app.command(epilog="Example: vedette models show yolox-nano")
+@app.command(epilog="Example: vedette models show vedette-s1 --card")
 @tells_errors
 def show(
     name: Name,

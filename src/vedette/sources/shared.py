@@ -12,6 +12,7 @@ loses pictures up to the next key picture, counted, and holds nobody else up.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
@@ -26,6 +27,9 @@ from vedette.sources.timeline import KEYLESS_PACKETS_MAX
 
 E = TypeVar("E", bound=BaseException)
 
+# Scenarios on a camera try again together. Who comes so soon after another's try failed hears of
+# that failure, and does not try once more; shorter than any pause between tries.
+_SAME_FAILURE_S = 0.4
 # Whoever is told of changes looks again after so long all the same.
 _WAIT_S = 10.0
 
@@ -69,8 +73,9 @@ class Switchboard:
     ) -> Line:
         """Add a reader to the line of `key`; begin one with `source` where there is none."""
         with self._lock:
+            self._forget_old_failures()
             before = self._lines.get(key)
-            if before is not None and before.add(reader):
+            if before is not None and (before.failed_mono_s is not None or before.add(reader)):
                 return before
             line = self._lines[key] = Line(
                 source, begins, before, lambda line: self.forget(key, line)
@@ -80,16 +85,22 @@ class Switchboard:
         return line
 
     def forget(self, key: Hashable, line: Line) -> None:
-        """Let go of a line that is over."""
+        """Let go of a line that is over; one that could not be opened is kept for a moment."""
         with self._lock:
-            if self._lines.get(key) is line:
+            if self._lines.get(key) is line and line.failed_mono_s is None:
+                del self._lines[key]
+
+    def _forget_old_failures(self) -> None:
+        old_mono_s = time.monotonic() - _SAME_FAILURE_S
+        for key, line in list(self._lines.items()):
+            if line.failed_mono_s is not None and line.failed_mono_s < old_mono_s:
                 del self._lines[key]
 
     @property
     def open_count(self) -> int:
         """How many cameras are open, or being opened or closed."""
         with self._lock:
-            return len(self._lines)
+            return sum(line.failed_mono_s is None for line in self._lines.values())
 
 
 class Line:
@@ -120,6 +131,8 @@ class Line:
         self._facts: StreamFacts | None = None
         self._error: BaseException | None = None
         self._is_ending = False
+        # When it failed to open; None where it did not.
+        self.failed_mono_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="line", daemon=True)
 
     def start(self) -> None:
@@ -156,11 +169,6 @@ class Line:
                 return self._facts
             assert self._error is not None
             raise alike(self._error)
-
-    def wake(self) -> None:
-        """Have whoever waits for the opening look again."""
-        with self._changed:
-            self._changed.notify_all()
 
     def decoder(self) -> Decoder:
         """Give a decoder of its own to a reader."""
@@ -199,6 +207,8 @@ class Line:
             with self._changed:
                 self._is_ending = True
                 self._error = None if error is None else alike(error)
+                if error is not None and self._facts is None and self._readers:
+                    self.failed_mono_s = time.monotonic()
                 readers = list(self._readers)
                 self._changed.notify_all()
             for reader in readers:
@@ -283,8 +293,7 @@ class SharedSource(Source):
             self._ready.clear()
             self._changed.notify_all()
         if self._line is not None:
-            self._line.wake()
-            self._line.leave(self)
+            self._line.leave(self)  # Which wakes whoever waits for the opening, too.
 
     def put(self, packet: Packet) -> None:
         """Take in the camera's next packet; called in the line's thread, never waits."""
