@@ -163,6 +163,20 @@ class Cluster:
 
         return self.store.read(question)
 
+    def freeze(self, process: subprocess.Popen[str]) -> None:
+        """Stop a process where it stands, but not inside the database's write lock.
+
+        Who stops there is killed after a while, for all others wait: another story.
+        """
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            if self.store.frozen_writer() is None:
+                return
+            process.send_signal(signal.SIGCONT)
+            os.waitid(os.P_PID, process.pid, os.WCONTINUED | os.WNOWAIT)
+            time.sleep(0.005)
+
     def wait_for(self, what: Callable[[], object], *, deadline_s: float, why: str) -> None:
         """Wait until something holds; shows the logs where it does not."""
         end_s = time.monotonic() + deadline_s

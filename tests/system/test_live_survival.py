@@ -98,7 +98,7 @@ class Watched:
     def runner_frozen(self) -> None:
         """For longer than its lease: somebody else goes on, and it learns so as it wakes."""
         frozen, token = self.holder(), self.source()["token"]
-        frozen.send_signal(signal.SIGSTOP)
+        self.house.freeze(frozen)
         self.house.wait_for(
             lambda: self.source()["token"] > token + 1, deadline_s=20, why="another holder"
         )

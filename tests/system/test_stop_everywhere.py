@@ -94,7 +94,7 @@ def without_any_runner(stage: Stage) -> str:
 
 def in_startup_processing(stage: Stage) -> str:
     """Granted to a runner that does not begin."""
-    stage.have_runner().send_signal(signal.SIGSTOP)
+    stage.house.freeze(stage.have_runner())
     scenario_id = stage.begin(stage.camera.url())
     stage.wait_for(scenario_id, state="in_startup_processing")
     return scenario_id
@@ -144,7 +144,7 @@ def runner_lost(stage: Stage) -> str:
 def during_shutdown(stage: Stage) -> str:
     """Told to stop, and its holder does not answer; a start that came meanwhile is taken back."""
     scenario_id = active_on_a_camera(stage)
-    stage.have_runner().send_signal(signal.SIGSTOP)
+    stage.house.freeze(stage.have_runner())
     stage.stop(scenario_id)
     stage.wait_for(scenario_id, state="in_shutdown_processing")
     stage.start(scenario_id)

@@ -197,7 +197,7 @@ def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
         house.wait_for(lambda: house.tokens(scenario_id), deadline_s=20, why="first results")
         runners["two"] = house.start("runner", "--name", "two")
 
-        os.kill(runners["one"].pid, signal.SIGSTOP)
+        house.freeze(runners["one"])
         frozen_with = max(house.tokens(scenario_id))
         house.wait_for(
             lambda: max(house.tokens(scenario_id)) > frozen_with,

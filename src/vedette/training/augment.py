@@ -20,6 +20,7 @@ from vedette.training.pictures import (
     PictureSet,
     Place,
 )
+from vedette.training.strange import draw_strange
 from vedette.training.wear import in_other_hues
 
 GREY = 114
@@ -71,6 +72,7 @@ def draw_batch(
     height: int,
     width: int,
     four_share: float,
+    strange_share: float = 0.0,
     busy: bool = True,
 ) -> Batch:
     """Draw and change `count` pictures.
@@ -82,15 +84,19 @@ def draw_batch(
         height: Of each, in pixels.
         width: Likewise.
         four_share: This share of them is put together of four.
+        strange_share: This share of them shows what no label speaks of, and is doubtful all over.
         busy: Put pieces of other pictures, and things that are nothing, onto them.
     """
     pictures = np.empty((count, height, width, 3), np.uint8)
     objects = np.zeros((count, OBJECTS_MAX, 6), np.float32)
     doubtful = np.zeros((count, DOUBTFUL_MAX, 5), np.float32)
     for number in range(count):
-        boxes = _compose(among, chance, pictures[number], four=chance.random() < four_share)
-        if busy:
-            boxes = _crowd(among, chance, pictures[number], boxes)
+        if strange_share and chance.random() < strange_share:
+            boxes = draw_strange(among, chance, pictures[number])
+        else:
+            boxes = _compose(among, chance, pictures[number], four=chance.random() < four_share)
+            if busy:
+                boxes = _crowd(among, chance, pictures[number], boxes)
         sure = (boxes[:, 4] > OBJECT_FROM) & (boxes[:, 5] < 2)
         found = boxes[sure][np.argsort(-boxes[sure, 4], kind="stable")][:OBJECTS_MAX]
         objects[number, : len(found)] = found
@@ -208,8 +214,8 @@ def _paste(among: PictureSet, chance: np.random.Generator, canvas: Picture, boxe
         piece = piece[:, ::-1]
         own[:, [0, 2]] = width - own[:, [2, 0]]
     # A third may lie outside, as people leave a picture.
-    left = round(chance.uniform(-width / 3, room_w - width * 2 / 3))
-    top = round(chance.uniform(-height / 3, room_h - height * 2 / 3))
+    left = round(chance.uniform(*sorted((-width / 3, room_w - width * 2 / 3))))
+    top = round(chance.uniform(*sorted((-height / 3, room_h - height * 2 / 3))))
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, room_w), min(top + height, room_h)
     if min(x1 - x0, y1 - y0) < PIECE_LEAST:
         return boxes
