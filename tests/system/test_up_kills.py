@@ -113,7 +113,7 @@ def arrows() -> set[tuple[ScenarioState, ScenarioState]]:
     return drawn
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 * (1 + 9 * SOAK))
 def test_no_accepted_command_is_lost_when_all_is_killed_again_and_again(up: Up) -> None:
     chance = random.Random(3)
     up.start()

@@ -325,6 +325,8 @@ class SqliteStore(Store):
         if connection is None:
             connection = self._connect()
             connection.exec_driver_sql("PRAGMA query_only=ON")
+            # What is asked again and again fits in it, and it is soon as large as it gets.
+            connection.exec_driver_sql("PRAGMA cache_size=-256")
             connection.rollback()
             self._own.connection = connection
             self._reading.add(connection)

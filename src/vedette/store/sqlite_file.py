@@ -50,7 +50,7 @@ def make_engine(path: Path) -> Engine:
         connection.isolation_level = None  # We say BEGIN ourselves.
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        # 1 MB a connection: they fill as the file grows, and what is hot fits in less.
+        # 1 MB: a checkpoint fits in it.
         connection.execute("PRAGMA cache_size=-1000")
         # Else every transaction that can be undone alone writes what it replaces to /var/tmp first.
         connection.execute("PRAGMA temp_store=MEMORY")
