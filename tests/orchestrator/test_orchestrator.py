@@ -21,6 +21,7 @@ from vedette.orchestrator import steps
 from vedette.orchestrator.service import Orchestrator, OrchestratorOptions
 from vedette.store.base import Transaction
 from vedette.store.statements import leases, results, scenarios
+from vedette.store.statements.quarantine import APART_MAX, put_apart
 
 START, STOP = scenarios.START, scenarios.STOP
 
@@ -433,7 +434,27 @@ def test_a_source_that_kills_its_holders_is_put_apart_with_growing_pauses(world:
         assert (death + 1) == deaths(world, "door-source")
 
     # Ten minutes after the first deaths only those since count.
-    assert pauses[:6] == [0, 0, 10, 30, 120, 600]
+    assert pauses[:6] == [0, 0, 0, 30, 120, 600]
+
+
+def test_no_more_suspects_are_put_apart_than_can_run_apart(world: World) -> None:
+    names = [f"s{at}" for at in range(APART_MAX + 12)]
+    for name in names:
+        world.add(name)
+        world.ask(name, START)
+    world.join("r1")
+    world.settle(4)
+    for _ in range(4):
+        world.runners["r1"].die()
+        world.join("r1")
+        world.settle(4)
+
+    apart = world.store.read(put_apart)
+
+    assert len(apart) == APART_MAX
+    # The others are not in the dark meanwhile.
+    others = [name for name in names if SourceId(f"{name}-source") not in apart]
+    assert {world.state(name) for name in others} == {"active"}
 
 
 def test_two_orchestrators_at_once_carry_every_command_out_once(world: World) -> None:

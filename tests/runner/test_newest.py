@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -15,7 +15,7 @@ from vedette.domain.detection import Detections
 from vedette.domain.errors import SourceUnreachable, StreamCause
 from vedette.domain.frame import Frame
 from vedette.runner.ahead import Stop
-from vedette.runner.crew import Crew
+from vedette.runner.crew import Crew, in_order
 from vedette.runner.newest import Newest
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
@@ -91,3 +91,40 @@ def test_stopping_ends_it_though_no_picture_comes() -> None:
         threading.Timer(0.2, stop.set).start()
         assert list(detected) == []
     silent.set()
+
+
+class Asking(ScriptedDetector):
+    """The scripted detector, which notes for whom the thread that detects said it works."""
+
+    def __init__(self, words: dict[int, str]) -> None:
+        super().__init__({}, ("person",))
+        self.heard: list[str | None] = []
+        self._words = words
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        self.heard.append(self._words.get(threading.get_ident()))
+        return super().detect(frames)
+
+
+def test_the_thread_that_detects_has_said_for_which_source() -> None:
+    # Given threads that work for a finite source and for two live ones in turn
+    words: dict[int, str] = {}
+
+    def beginning(name: str) -> Callable[[], None]:
+        return lambda: words.update({threading.get_ident(): name})
+
+    def frames() -> Iterator[Frame]:
+        for number in range(5):
+            yield ArrayFrame(PICTURE, number=number)
+
+    names = ("a file", "one camera", "another camera")
+    detectors = {name: Asking(words) for name in names}
+    with closing(Crew(2)) as crew:
+        for name in names * 3:
+            schedule = in_order if name == "a file" else Newest().detected
+            begins = beginning(name)
+            begins()  # As a run does in its own thread.
+            detected = schedule(frames(), detectors[name], crew=crew, stop=Stop(), begins=begins)
+            assert list(detected)
+
+    assert {name: set(detectors[name].heard) for name in names} == {name: {name} for name in names}

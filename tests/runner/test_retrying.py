@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vedette.domain.errors import StreamCause
-from vedette.runner.retrying import HEALTHY_S, LADDER_S, Ladder
+from vedette.domain.errors import SourceBrokeOff, SourceEnded, StreamCause
+from vedette.runner.retrying import BREAKS_MAX, HEALTHY_S, LADDER_S, Ladder, worth_waiting
 
 
 def middle() -> float:
@@ -22,6 +22,15 @@ def test_pauses_grow_and_begin_anew_after_good_health() -> None:
     assert pauses == list(LADDER_S[:6])
     assert ladder.left_s(now_s) == LADDER_S[0]
     assert ladder.attempts == 1
+
+
+def test_a_file_that_broke_off_on_its_way_is_asked_for_again_but_not_for_ever() -> None:
+    broke_off = SourceBrokeOff("clip", cause=StreamCause.SOURCE_ENDED)
+    short = SourceEnded("clip", cause=StreamCause.SOURCE_ENDED)
+
+    assert worth_waiting(broke_off, live=False, attempts=BREAKS_MAX - 1)
+    assert not worth_waiting(broke_off, live=False, attempts=BREAKS_MAX)
+    assert not worth_waiting(short, live=False, attempts=0)
 
 
 def test_a_wrong_password_is_not_tried_again_soon() -> None:

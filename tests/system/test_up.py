@@ -134,6 +134,58 @@ def test_ctrl_c_ends_it_in_order_and_the_next_one_goes_on(folder: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_ctrl_c_ends_it_in_time_while_a_host_says_nothing_and_a_source_runs_apart(
+    folder: Path, tmp_path: Path
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        running_up(folder, "--start", STREET, VEDETTE_QUARANTINE_DEATHS="1", **PATIENT) as up,
+    ):
+        scenario_id = started_with(up)
+        wait_for_frames(up, scenario_id, 5)
+        up.kill()
+        silent_url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/camera"
+        with running_up(folder, "--start", silent_url, **PATIENT) as again:
+            known = frames(again.scenario(scenario_id))
+            wait_for_frames(again, scenario_id, known + 1)
+            assert children_of(again.process.pid), "the street runs apart, for its holder died"
+            with connect(f"{again.url.replace('http', 'ws')}/api/v1/scenarios/{scenario_id}/live"):
+                began_s = time.monotonic()
+                code = again.interrupt()
+                took_s = time.monotonic() - began_s
+            assert code == 0
+            assert took_s < END_S_MAX
+            assert "did not end in time role" not in again.log()
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+@pytest.mark.timeout(120)
+def test_four_kills_in_a_row_leave_no_camera_in_the_dark(folder: Path) -> None:
+    """More cameras than can run apart, all suspected of deaths that none of them caused."""
+    count = 12
+    street = "synthetic://street?people=1&vehicles=0&seed={}&seconds=3600&width=320&height=180"
+    ids: list[str] = []
+    for _ in range(4):
+        with running_up(folder, VEDETTE_COMMIT_S="0.2") as up:
+            for number in range(len(ids), count):
+                asked = {"url": street.format(number), "detector": "motion", "fps": 1}
+                answer = httpx.post(f"{up.url}/api/v1/scenarios", json=asked, timeout=10)
+                ids.append(answer.json()["scenario_id"])
+            before = [frames(up.scenario(one)) for one in ids]
+            for one, least in zip(ids, before, strict=True):
+                wait_for_frames(up, one, least + 1)
+            up.kill()
+
+    with running_up(folder) as up:
+        before = [frames(up.scenario(one)) for one in ids]
+        for one, least in zip(ids, before, strict=True):
+            wait_for_frames(up, one, least + 1)
+
+
+@pytest.mark.timeout(120)
 def test_after_a_kill_the_next_one_continues_at_once(folder: Path) -> None:
     with running_up(folder, "--start", STREET, **PATIENT) as up:
         scenario_id = started_with(up)

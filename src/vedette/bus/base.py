@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from vedette.domain.errors import BusUnavailable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,12 @@ class Bus(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go; may be called twice."""
+
+
+def wake(bus: Bus, message: Message) -> None:
+    """Say something that harms nobody if it is lost: who is not woken finds it by looking."""
+    try:
+        bus.publish([message])
+    except BusUnavailable as error:
+        # The orchestrator, which says most, warns of it.
+        log.debug("nobody was woken: %s", error)

@@ -82,13 +82,16 @@ def up(
         stop = stack.enter_context(_stopping())
         stack.enter_context(_role("orchestrator", engines.orchestrator(), stop))
         stack.enter_context(_role("housekeeper", engines.housekeeper(), stop))
-        stack.enter_context(_role("runner", engines.runner("local"), stop))
+        runner = engines.runner("local")
+        stack.enter_context(_role("runner", runner, stop))
         _tell_token(engines, where)
         stack.enter_context(_served(engines, where, taken, stop))
         print(f"vedette: listening on {where.url}, data in {settings.data_dir}", flush=True)
         if request is not None:
             stack.enter_context(_first_scenario(engines, where, request))
         stop.wait()
+        # It takes longest, so it begins to end before those who are waited for first.
+        runner.stop()
 
 
 @tells_errors

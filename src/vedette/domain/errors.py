@@ -14,6 +14,7 @@ VedetteError
 │   ├── SourceUnreachable waiting may help
 │   ├── SourceRefused     it answered, and said no
 │   ├── SourceEnded       a live stream stopped, or a file is shorter than it says
+│   │   └── SourceBrokeOff   on its way over a network: it may come whole the next time
 │   └── DecodeFailed      its bytes are no pictures
 ├── DetectorError         the model's side
 │   ├── DetectorBusy      its queue is full; skip this frame
@@ -29,6 +30,7 @@ VedetteError
     ├── StaleToken        the work was given to somebody else: stop at once
     ├── BusUnavailable    waiting may help
     ├── MessageUnreadable it is none of ours
+    ├── NoRoom            the machine gives no more threads; waiting may help
     └── BlobsUnavailable  waiting may help
 
 The class says who must act; `retry` says whether waiting is worth it. Exit codes stand in
@@ -126,6 +128,10 @@ class SourceEnded(SourceError):
     retry = True
 
 
+class SourceBrokeOff(SourceEnded):
+    """A file broke off on its way over a network; it may come whole the next time."""
+
+
 class DecodeFailed(SourceError):
     """Its bytes are no pictures."""
 
@@ -190,6 +196,12 @@ class StaleToken(EngineError):
 
 class BusUnavailable(EngineError):
     """The broker does not answer; waiting may help."""
+
+    retry: ClassVar[bool] = True
+
+
+class NoRoom(EngineError):
+    """The machine gives no more threads; waiting may help."""
 
     retry: ClassVar[bool] = True
 

@@ -16,9 +16,9 @@ from random import Random
 
 from vedette import __version__
 from vedette.bus import topics
-from vedette.bus.base import Bus, Message
+from vedette.bus.base import Bus, Message, wake
 from vedette.clock import Clock
-from vedette.domain.errors import StaleToken, StoreUnavailable
+from vedette.domain.errors import NoRoom, StaleToken, StoreUnavailable
 from vedette.domain.ids import RunnerId, ScenarioId, SourceId
 from vedette.domain.scenario import (
     HolderLost,
@@ -49,6 +49,10 @@ BEGUN_AT_ONCE = 16
 NAP_S, NAP_LATE_S, BREATH_MAX_S = 0.005, 0.02, 1.0
 
 
+# How much longer than we processes apart may take to end.
+APART_END_S = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
     """Limits of a runner.
@@ -69,7 +73,7 @@ class AgentOptions:
     renew_s: float = 1.0
     look_s: float = 1.0
     capacity: int = 10_000
-    drain_s: float = 8.0
+    drain_s: float = 5.0
     only: SourceId | None = None
     idle_s: float = 5.0
     readmit_s: float = 600.0
@@ -127,6 +131,7 @@ class Runner:
         self._registered = threading.Event()
         self._begins_more = False
         self._repeats = Repeats(log, "looks that the store did not answer", clock=clock)
+        self._room_repeats = Repeats(log, "runs that could not begin", clock=clock)
         self._renew_repeats = Repeats(log, "renewals that the store did not answer", clock=clock)
 
     def run(self) -> None:
@@ -150,8 +155,11 @@ class Runner:
         finally:
             forget()
             if self._apart is not None:
-                self._apart.end()
+                self._apart.begin_end()
             self._drain()
+            if self._apart is not None:
+                # They have had as long as we had, and a moment for what they do after it.
+                self._apart.end(APART_END_S)
             self._drained.set()
             renewing.join(self._options.renew_s + 1)
             if self._last_words is not None:
@@ -209,6 +217,9 @@ class Runner:
                 self._look_after(self._options.only)
         except StoreUnavailable as error:
             self._repeats.add(str(error))
+        except NoRoom as error:
+            # Others go on; the next look tries again.
+            self._room_repeats.add(str(error))
 
     def _look_after(self, only: SourceId) -> None:
         """See whether the one source we are there for still needs us."""
@@ -265,8 +276,8 @@ class Runner:
             ended=self._wake.set,
             working=self._note_thread,
         )
-        self._works[assignment.scenario.id] = work
         work.start()
+        self._works[assignment.scenario.id] = work
 
     def _note_thread(self, source_id: SourceId) -> None:
         if self._last_words is not None:
@@ -286,7 +297,7 @@ class Runner:
             self._store.write(work)
         except StaleToken:
             return  # Somebody else has seen to it.
-        self._bus.publish([Message(topics.REPORTS, scenario.id)])
+        wake(self._bus, Message(topics.REPORTS, scenario.id))
 
     def _keep_leases(self) -> None:
         """Renew until all is drained; a thread of its own, so that nothing can make it late."""
@@ -344,7 +355,7 @@ class Runner:
                 log.warning("run did not end in time scenario=%s", work.assignment.scenario.id)
         try:
             self._store.write(self._give_back)
-            self._bus.publish([Message(topics.REPORTS)])
+            wake(self._bus, Message(topics.REPORTS))
         except StoreUnavailable as error:
             log.warning("leases not given back, they run out by themselves: %s", error)
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from vedette.threads import begin
+
 T = TypeVar("T")
 
 # How long a wait may last before the stop flag is looked at again.
@@ -126,7 +128,7 @@ class Ahead(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def __iter__(self) -> Iterator[T]:
-        self._thread.start()
+        begin(self._thread)
         with self._stop.telling(self._wake):
             while (taken := self._take()) is not None:
                 kind, value = taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -14,11 +15,6 @@ from vedette.store.statements import quarantine
 log = logging.getLogger(__name__)
 
 Spawn = Callable[[SourceId], "subprocess.Popen[bytes]"]
-
-# More sources than this that crash decoders at once are no bad cameras but a bad installation.
-CHILDREN_MAX = 8
-# How long an ordered end of all children may take; then they are killed.
-END_S = 4.0
 
 
 class Apart:
@@ -41,7 +37,7 @@ class Apart:
                 del self._children[source_id]
         question = partial(quarantine.waiting_apart, runner_id=self._runner_id)
         for source_id in self._store.read(question):
-            if source_id in self._children or len(self._children) >= CHILDREN_MAX:
+            if source_id in self._children or len(self._children) >= quarantine.APART_MAX:
                 continue
             try:
                 self._children[source_id] = self._spawn(source_id)
@@ -51,13 +47,17 @@ class Apart:
             log.warning("source runs apart source=%s pid=%d", source_id,
                         self._children[source_id].pid)  # fmt: skip
 
-    def end(self) -> None:
-        """End all children in order, or kill them."""
+    def begin_end(self) -> None:
+        """Ask all children to end in order; returns at once."""
         for child in self._children.values():
             child.terminate()
+
+    def end(self, patience_s: float) -> None:
+        """Wait until all children have ended, so long in all, and kill those that have not."""
+        end_mono_s = time.monotonic() + patience_s
         for child in self._children.values():
             try:
-                child.wait(END_S)
+                child.wait(max(0.0, end_mono_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()

@@ -50,12 +50,17 @@ class Crew:
         """True while work waits for a thread, or more threads are at work than there should be."""
         return self._waiting > 0 or self._busy > self.workers
 
-    def submit(self, work: Callable[[], R]) -> Future[R]:
-        """Have one of the threads do it, in the order of asking."""
+    def submit(self, work: Callable[[], R], *, begins: Callable[[], None]) -> Future[R]:
+        """Have one of the threads do it, in the order of asking.
+
+        `begins` is called before it, in that thread: they work for all sources in turn, and where
+        native code crashes it must be known for which.
+        """
 
         def counted() -> R:
             self._count(waiting=-1)
             try:
+                begins()
                 return work()
             finally:
                 self._count(busy=-1)
@@ -166,10 +171,9 @@ class _Shared:
         with self._change:
             while self._helpers < self._crew.workers - 1 and self._crew.has_room:
                 self._helpers += 1
-                self._crew.submit(self._help)
+                self._crew.submit(self._help, begins=self._begins)
 
     def _help(self) -> None:
-        self._begins()
         while self._has_room and not self._left.is_set:
             self._work_once()
             if self._crew.is_wanted:

@@ -18,6 +18,7 @@ from vedette.domain.detection import Detections
 from vedette.domain.frame import PTS_S_DIGITS, Frame
 from vedette.runner.ahead import JOIN_S, WAIT_S, Stop, closing_early
 from vedette.runner.crew import Crew
+from vedette.threads import begin
 
 
 class Newest:
@@ -49,18 +50,19 @@ class Newest:
     ) -> Generator[tuple[Frame, Detections]]:
         """Detect in the newest frame whenever there is room; results in frame order.
 
-        Frames are numbered anew, by looks.
+        Frames are numbered anew, by looks. `begins` is called first of all in every other thread
+        that touches them.
         """
         left = Stop()
         under_way: deque[tuple[Frame, Future[list[Detections]]]] = deque()
         self._thread = thread = threading.Thread(
             target=self._take_in, args=(frames, left, begins), name="decode", daemon=True
         )
-        thread.start()
+        begin(thread)
         try:
             with stop.telling(self._wake):
                 while not stop.is_set:
-                    done = self._next_done(under_way, detector, crew, stop)
+                    done = self._next_done(under_way, detector, crew, stop, begins=begins)
                     if done is None:
                         return
                     frame, found = done
@@ -104,6 +106,8 @@ class Newest:
         detector: Detector,
         crew: Crew,
         stop: Stop,
+        *,
+        begins: Callable[[], None],
     ) -> tuple[Frame | None, Detections | None] | None:
         """Give the next result, (None, None) if something else came up, None at the end."""
         with self._changed:
@@ -130,7 +134,7 @@ class Newest:
         if frame is not None:
             if detector.keeps_state:
                 return frame, detector.detect([frame])[0]
-            future = crew.submit(partial(detector.detect, [frame]))
+            future = crew.submit(partial(detector.detect, [frame]), begins=begins)
             future.add_done_callback(self._tell)
             under_way.append((frame, future))
         if under_way and under_way[0][1].done():

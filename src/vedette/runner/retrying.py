@@ -6,10 +6,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vedette.domain.errors import SourceError, SourceUnreachable, StreamCause, VedetteError
+from vedette.domain.errors import (
+    NoRoom,
+    SourceBrokeOff,
+    SourceError,
+    SourceUnreachable,
+    StreamCause,
+    VedetteError,
+)
 
 # Pauses (s) and how often each; the last one for ever.
 LADDER_S = (*[1.0] * 5, *[5.0] * 5, *[10.0] * 10, 60.0)
+# A file that breaks off on its way so often may be no longer than that.
+BREAKS_MAX = 20
 # Makers lock accounts after some wrong passwords.
 AUTH_LADDER_S = (60.0, 900.0)
 # So long in good health, and the next trouble begins at the foot of the ladder.
@@ -63,9 +72,13 @@ class Ladder:
         return pause_s * (1 + JITTER * (2 * self.random() - 1))
 
 
-def worth_waiting(error: VedetteError, *, live: bool) -> bool:
-    """Tell whether the same source may give pictures later."""
+def worth_waiting(error: VedetteError, *, live: bool, attempts: int) -> bool:
+    """Tell whether the same source may give pictures later, after so many failed tries."""
+    if isinstance(error, NoRoom):
+        return True
     if not isinstance(error, SourceError) or error.cause in _HOPELESS:
         return False
+    if isinstance(error, SourceBrokeOff) and attempts < BREAKS_MAX:
+        return True
     # What a file holds does not change by waiting; whether its host answers may.
     return live or isinstance(error, SourceUnreachable)

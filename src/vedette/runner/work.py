@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from vedette.bus import topics
-from vedette.bus.base import Bus, Message
+from vedette.bus.base import Bus, Message, wake
 from vedette.clock import Clock
 from vedette.domain.detection import State
 from vedette.domain.errors import (
@@ -37,6 +37,7 @@ from vedette.store.base import Store
 from vedette.store.statements.leases import Assignment
 from vedette.store.statements.reports import report, report_health
 from vedette.store.statements.results import Commit, load_checkpoint
+from vedette.threads import begin
 
 log = logging.getLogger(__name__)
 
@@ -141,8 +142,12 @@ class Work:
         self._thread = threading.Thread(target=self._carry_out, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin.
+
+        Raises:
+            NoRoom: there is no thread for it; nothing was begun.
+        """
+        begin(self._thread)
 
     def stop(self) -> None:
         """Ask it to commit what it has and end; returns at once."""
@@ -191,7 +196,7 @@ class Work:
         finally:
             # It calls us after every frame: kept, both would wait for the collector of cycles.
             self._pipeline = None
-            self._bus.publish([Message(topics.REPORTS, scenario.id)])
+            wake(self._bus, Message(topics.REPORTS, scenario.id))
             self._ended()
 
     def _run(self) -> RunEnded | None:
@@ -211,7 +216,7 @@ class Work:
                 if isinstance(error, StaleToken | Stopped):
                     raise
                 live = self._pipeline is not None and self._pipeline.live
-                if not worth_waiting(error, live=live):
+                if not worth_waiting(error, live=live, attempts=self._ladder.attempts):
                     self._settle()
                     return RunEnded(StatusReason.FAILED, str(error))
                 self._settle()
@@ -337,7 +342,7 @@ class Work:
             token=self.assignment.token,
         )
         self._persist(lambda: self._store.write(work))
-        self._bus.publish([Message(topics.REPORTS, scenario.id)])
+        wake(self._bus, Message(topics.REPORTS, scenario.id))
 
     def _persist(self, asking: Callable[[], T]) -> T:
         """Ask the store until it answers, or somebody stops the run."""
@@ -361,4 +366,4 @@ class Work:
 
 def _tell(bus: Bus, news: Commit) -> None:
     if news.part is not None:
-        bus.publish([Message(topics.RESULTS, news.scenario_id)])
+        wake(bus, Message(topics.RESULTS, news.scenario_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
+from typing import ClassVar
 
 from vedette.domain.frame import Frame
 from vedette.domain.packet import Packet, Verdict
@@ -52,7 +53,10 @@ class Source(ABC):
         name: For people and rows; never holds a password.
         live: True where pictures do not wait for us.
         waits: True where a packet may be long in coming; a thread of its own reads it then.
+        surely_live: True where that is known before it is opened.
     """
+
+    surely_live: ClassVar[bool] = False
 
     name: str
     live: bool

@@ -62,6 +62,8 @@ class ContainerSource(Source):
     """The demuxer to use; None: FFmpeg finds out."""
     live_by_nature: ClassVar[bool] = False
     """Pictures come at their own pace."""
+    remote: ClassVar[bool] = False
+    """It comes over a network, which may break off."""
 
     def __init__(self, address: str, settings: Settings, clock: Clock | None = None) -> None:
         self.name = stream_name(address)
@@ -380,9 +382,9 @@ class ContainerSource(Source):
                     yield cast("Payload", payload)
                 continue
             try:
-                raise read_failure(self.name, failed, live=self.live, end_s=self._end_s) from bare(
-                    failed
-                )
+                raise read_failure(
+                    self.name, failed, live=self.live, remote=self.remote, end_s=self._end_s
+                ) from bare(failed)
             finally:
                 del failed  # Else its traceback and this frame would keep each other.
 
@@ -426,7 +428,7 @@ class ContainerSource(Source):
             what = f"cut off: it says it is {length_s:.2f} s long"
         else:
             return
-        raise cut_off(self.name, what, end_s=end_s)
+        raise cut_off(self.name, what, remote=self.remote, end_s=end_s)
 
     def _missing_count(self) -> tuple[int, int]:
         """Count the pictures that the container's own list has and we did not get."""

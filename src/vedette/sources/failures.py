@@ -7,6 +7,7 @@ from av.error import FFmpegError
 
 from vedette.domain.errors import (
     BadInput,
+    SourceBrokeOff,
     SourceEnded,
     SourceRefused,
     SourceUnreachable,
@@ -59,8 +60,10 @@ def open_failure(
     return failure
 
 
-def read_failure(name: str, error: FFmpegError, *, live: bool, end_s: float) -> VedetteError:
-    """Tell why an open stream gave no more."""
+def read_failure(
+    name: str, error: FFmpegError, *, live: bool, remote: bool, end_s: float
+) -> VedetteError:
+    """Tell why an open stream gave no more; a `remote` one comes over a network."""
     if isinstance(error, av_error.ExitError | av_error.TimeoutError):
         return SourceUnreachable(
             f"{name}: the stream fell silent; no picture within the read timeout",
@@ -68,15 +71,16 @@ def read_failure(name: str, error: FFmpegError, *, live: bool, end_s: float) -> 
         )
     why = redact(str(error.strerror))
     if not live:
-        return cut_off(name, f"reading failed ({why})", end_s=end_s)
+        return cut_off(name, f"reading failed ({why})", remote=remote, end_s=end_s)
     return SourceEnded(f"{name}: the stream broke off ({why})", cause=StreamCause.SOURCE_ENDED)
 
 
-def cut_off(name: str, what: str, *, end_s: float) -> SourceEnded:
+def cut_off(name: str, what: str, *, remote: bool, end_s: float) -> SourceEnded:
     """Tell that a file is shorter than it says, and how to analyse the part that is there."""
     readable_s = int(end_s * 10) / 10  # Down, so that the advice stays within what is there.
     advice = f"--limit {readable_s:g}s analyses the part that is there"
-    return SourceEnded(
+    kind = SourceBrokeOff if remote else SourceEnded
+    return kind(
         f"{name}: {what}; it ends at {end_s:.2f} s; {advice if readable_s else 'nothing is there'}",
         cause=StreamCause.SOURCE_ENDED,
     )

@@ -21,6 +21,7 @@ _TICKS_PER_S = 90_000
 class HTTPSource(NetworkSource):
     """Reads a file with a known length as a file, and anything else as a live stream."""
 
+    surely_live: ClassVar[bool] = False
     protocols: ClassVar[str] = "http,https,tcp,tls,crypto"
     formats: ClassVar[str] = f"{VIDEO_FORMATS},mpjpeg,hls"
 

@@ -13,6 +13,8 @@ class NetworkSource(ContainerSource):
     """A stream whose address names a host; live unless it says otherwise."""
 
     live_by_nature: ClassVar[bool] = True
+    remote: ClassVar[bool] = True
+    surely_live: ClassVar[bool] = True
 
     def _check(self) -> None:
         if not split_address(self._address).netloc:

@@ -18,12 +18,13 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from vedette.domain.errors import Stopped
+from vedette.domain.errors import NoRoom, Stopped
 from vedette.domain.packet import Packet
 from vedette.domain.stream import Position, StreamFacts
 from vedette.sources.base import Decoder, Source
 from vedette.sources.decode import Payload
 from vedette.sources.timeline import KEYLESS_PACKETS_MAX
+from vedette.threads import begin
 
 E = TypeVar("E", bound=BaseException)
 
@@ -66,7 +67,9 @@ class Switchboard:
             BadInput: no such kind of source.
         """
         source = self._make(address)
-        return SharedSource(self, key, source, begins, self._ahead_max) if source.live else source
+        if not source.surely_live:
+            return source
+        return SharedSource(self, key, source, begins, self._ahead_max)
 
     def join(
         self, key: Hashable, reader: SharedSource, source: Source, begins: Callable[[], None]
@@ -136,8 +139,11 @@ class Line:
         self._thread = threading.Thread(target=self._run, name="line", daemon=True)
 
     def start(self) -> None:
-        """Begin to open."""
-        self._thread.start()
+        """Begin to open; where there is no thread for it, that is the failure all readers hear."""
+        try:
+            begin(self._thread)
+        except NoRoom as error:
+            self._end(error)
 
     def add(self, reader: SharedSource) -> bool:
         """Have a reader get all packets from now on; False where the line is ending."""
@@ -178,7 +184,7 @@ class Line:
         """Where the line is ending, wait until nothing of the camera is touched any more."""
         with self._changed:
             is_ending = self._is_ending
-        if is_ending:
+        if is_ending and self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:

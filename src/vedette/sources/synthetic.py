@@ -22,6 +22,7 @@ from vedette.sources.street.encoder import write_film
 from vedette.sources.street.parameters import StreetParameters, parse_street
 from vedette.sources.street.pipe import Pipe
 from vedette.sources.street.truth import truth
+from vedette.threads import begin
 
 __all__ = ["SyntheticSource", "truth"]
 
@@ -110,7 +111,7 @@ class _Maker:
         self.failure: Exception | None = None
         self._parameters = parameters
         self._thread = threading.Thread(target=self._run, name="synthetic-street", daemon=True)
-        self._thread.start()
+        begin(self._thread)
 
     def stop(self) -> None:
         """End the film where it is, and wait until the thread is gone."""

@@ -18,6 +18,7 @@ class WebcamSource(ContainerSource):
     formats: ClassVar[str] = "video4linux2"
     format: ClassVar[str | None] = "v4l2"
     live_by_nature: ClassVar[bool] = True
+    surely_live: ClassVar[bool] = True
 
     def _check(self) -> None:
         if not Path(self._address).exists():

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, exists, select, update
+from sqlalchemy import and_, exists, func, select, update
 
 from vedette.domain.ids import RunnerId, SourceId
 from vedette.domain.scenario import ScenarioState
 from vedette.store.base import Transaction
 from vedette.store.schema import runners, scenarios, sources
 from vedette.store.statements.leases import Held, add_death, deaths_since, set_quarantine
+
+# So many sources can run apart at once. More than this that crash decoders at once are no bad
+# cameras but a bad installation.
+APART_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class QuarantineRule:
     Attributes:
         deaths_max: So many holders died with it, ...
         window_s: ... within so many seconds of wall time.
-        pauses_s: Before the first, second, ... next try; the last one stands for all after it.
+        pauses_s: Before the first, second, ... next try; the last one stands for all after it. Who
+            is suspected and not known waits for nothing the first time.
     """
 
     deaths_max: int = 3
@@ -38,6 +43,11 @@ def note_death(
 ) -> str:
     """Note that a holder died with a source, and put the source apart if that was one too many.
 
+    Where nobody knows of what a holder died (somebody's kill -9, or the machine out of memory), all
+    its sources are suspected, and most of them wrongly. No more of them are put apart than can run
+    apart, for the others would see nothing meanwhile; while these are, their holders' deaths are
+    not those of the others, so the others have their turn when these are back.
+
     Args:
         transaction: Where.
         held: The lease that was lost.
@@ -53,18 +63,25 @@ def note_death(
     deaths = deaths_since(transaction, held.source_id, since_ms)
     if deaths < rule.deaths_max and not is_culprit:
         return ""
-    times = (
-        1
-        + transaction.connection.execute(
-            select(sources.c.quarantine).where(sources.c.id == held.source_id)
-        ).scalar_one()
-    )
-    pause_s = rule.pauses_s[min(times, len(rule.pauses_s)) - 1]
+    before = transaction.connection.execute(
+        select(sources.c.quarantine).where(sources.c.id == held.source_id)
+    ).scalar_one()
+    is_suspect = not before and not is_culprit
+    if is_suspect and _count_apart(transaction) >= APART_MAX:
+        return f"{deaths} of its holders died within {rule.window_s:g} s, as those of others did"
+    times = before + 1
+    pause_s = 0.0 if is_suspect else rule.pauses_s[min(times, len(rule.pauses_s)) - 1]
     set_quarantine(transaction, held.source_id, times=times, wait_ms=round(pause_s * 1000))
     return (
         f"{deaths} of its holders died within {rule.window_s:g} s: "
-        f"it is run apart from now on, not before {pause_s:g} s have passed"
+        f"it is run apart from now on"
+        + (f", not before {pause_s:g} s have passed" if pause_s else "")
     )
+
+
+def _count_apart(transaction: Transaction) -> int:
+    count = select(func.count()).select_from(sources).where(sources.c.quarantine > 0)
+    return int(transaction.connection.execute(count).scalar_one())
 
 
 def put_apart(transaction: Transaction) -> set[SourceId]:
