@@ -73,8 +73,8 @@ class KeptRun:
         self.scenario_id, self.source_id = ScenarioId(name), SourceId(f"of-{name}")
         self.store.write(self._begin)
 
-    def commit(self, part: Sequence[dict[str, Any]], *, age_s: float = 0) -> None:
-        """Commit rows as a runner does; they look `age_s` old."""
+    def commit(self, part: Sequence[dict[str, Any]], *, age_s: float = 0, **more: Any) -> None:
+        """Commit rows as a runner does; they look `age_s` old. `more` stands in the commit too."""
         news = results.Commit(
             scenario_id=self.scenario_id,
             run=self.number,
@@ -92,7 +92,10 @@ class KeptRun:
                 bytes=pack(part),
             ),
             part_number=self.parts,
-            events=(), counts=(), covered=(), checkpoint=b"", totals="{}", facts="{}",
+            **{
+                "events": (), "counts": (), "covered": (), "checkpoint": b"", "totals": "{}",
+                "facts": "{}", **more,
+            },
         )  # fmt: skip
         self.store.write(lambda transaction: results.commit(transaction, news))
         self.parts += 1

@@ -221,9 +221,10 @@ def test_old_tasks_are_forgotten_once_they_have_ended(store: Store) -> None:
     _take(store, limit=2)
     _complete(store, "a", 1)
 
-    forgotten = store.write(lambda it: tasks.forget_before(it, it.wall_ms + 1000))
+    ended = store.read(lambda it: tasks.ended_before(it, it.wall_ms + 1000, limit=9))
+    forgotten = store.write(lambda it: tasks.forget(it, [*ended, TaskId("b"), TaskId("c")]))
 
-    assert forgotten == 1
+    assert (ended, forgotten) == (["a"], 1)
     with pytest.raises(NotFound, match="'a'"):
         _get(store, "a")
 

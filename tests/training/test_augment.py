@@ -189,23 +189,6 @@ def test_a_thing_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(len(np.unique(one)) > 12 for one in batch.pictures), "something stands there"
 
 
-def test_strange_pictures_are_covered_all_over_and_no_two_alike() -> None:
-    noise = np.random.default_rng(2).integers(0, 255, (8, 240 * 360 * 3), np.uint8)
-    pictures = PictureSet(noise.ravel(), painted((240, 360)).places, [1.0] * 8)
-
-    batch = draw_batch(
-        pictures, np.random.default_rng(3), count=20, height=192, width=256, four_share=0.5,
-        strange_share=1.0,
-    )  # fmt: skip
-
-    assert not (batch.objects[..., 4] > 0).any()
-    for doubtful in batch.doubtful:
-        assert doubtful[:2].tolist() == [[0, 0, 256, 192, 1], [0, 0, 256, 192, 2]]
-    blocks = batch.pictures.reshape(20, 8, 24, 8, 32, 3).swapaxes(2, 3)
-    assert (np.ptp(blocks, axis=(3, 4, 5)) > 20).all(), "something is seen everywhere"
-    assert len(np.unique(batch.pictures.reshape(20, -1), axis=0)) == 20
-
-
 def test_wear_changes_some_pictures_and_no_places() -> None:
     clear = draw_batch(
         painted((240, 360)), np.random.default_rng(3), count=60, height=192, width=256,

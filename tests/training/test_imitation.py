@@ -144,22 +144,6 @@ def test_a_student_comes_to_see_and_say_what_its_teacher_does(example: Example) 
     assert apart[-1] < 0.7 * apart[0]
 
 
-@pytest.mark.parametrize("imitated", [True, False])
-def test_what_no_label_speaks_of_is_learnt_from_the_example_alone(
-    example: Example, imitated: bool
-) -> None:
-    training = new_training(example=example if imitated else None, samples=8, strange_share=1.0)
-    before = {name: one.clone() for name, one in training.network.state_dict().items()}
-
-    training.run(street(3), every=1, pause=lambda _: None)
-
-    by_labels = [point.class_loss + point.box_loss for point in training.curve]
-    # Without an example there is nothing to be learnt from them, so there are none.
-    assert [loss > 0 for loss in by_labels] == [not imitated] * 2
-    after = training.network.state_dict()
-    assert not torch.equal(after["to4.0.0.weight"], before["to4.0.0.weight"])
-
-
 def test_an_imitating_training_goes_on_where_it_was(tmp_path: Path, example: Example) -> None:
     kept, pictures = tmp_path / "training.pt", street(3)
     whole = new_training(example=example, samples=24)

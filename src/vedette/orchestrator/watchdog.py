@@ -1,4 +1,4 @@
-"""The watchdog: finds holders that died or fell silent, and takes their sources away.
+"""The watchdog: finds holders that died or fell silent, and takes their sources and tasks away.
 
 Taking away is always safe, for old tokens are refused; doing so without need costs a failover. So
 a process that is proven dead loses its sources at once, and silence counts only while the store
@@ -17,7 +17,7 @@ from vedette.orchestrator.options import OrchestratorOptions
 from vedette.orchestrator.steps import lose_holder
 from vedette.store.base import Store, Transaction
 from vedette.store.last_words import Evidence, LastWords
-from vedette.store.statements import leases, watching
+from vedette.store.statements import leases, tasks, watching
 from vedette.store.statements.quarantine import note_death
 from vedette.store.statements.scenarios import scenarios_on
 from vedette.store.statements.watching import Life, LossCause, Lost
@@ -36,6 +36,8 @@ _SENTENCES = {
 OVERDUE_SHARE = 0.45
 # ... and a write of ours that waits so long then says that the renewal may be waiting as well.
 SLOW_SHARE = 0.1
+# Tasks are held for long; to see one overdue a second later is soon enough.
+TASKS_LOOK_MS = 1000
 
 
 def _written_at(transaction: Transaction) -> int:
@@ -61,6 +63,7 @@ class Watchdog:
         # A write of our own on its way, and when it was asked for.
         self._trial: Future[int] | None = None
         self._trial_ms = 0
+        self._tasks_due_ms = 0  # Tasks are not looked at before.
 
     def look(self) -> int:
         """Take away what was lost; give how many sources.
@@ -68,6 +71,20 @@ class Watchdog:
         Raises:
             StoreUnavailable: the store does not answer; call `distrust`.
         """
+        total = self._look_at_sources()
+        self._look_at_tasks()
+        return total
+
+    def dead(self, lives: Collection[Life]) -> set[Life]:
+        """Give the lives that are proven over."""
+        ids = self._store.dead(lives)
+        return {life for life in lives if life[0] in ids}
+
+    def distrust(self) -> None:
+        """Take note that the store did not answer."""
+        self._looked_ms = None
+
+    def _look_at_sources(self) -> int:
         now_ms, lives, is_lost = self._store.read(self._watch)
         self._try_writing(now_ms)
         dead = self.dead(lives)
@@ -86,20 +103,31 @@ class Watchdog:
             if len(taken) < self._options.batch_max:
                 return total
 
-    def dead(self, lives: Collection[Life]) -> set[Life]:
-        """Give the lives that are proven over."""
-        ids = self._store.dead(lives)
-        return {life for life in lives if life[0] in ids}
+    def _look_at_tasks(self) -> None:
+        """Give back the tasks of silent workers, who could renew no better than runners can."""
+        now_ms = self._looked_ms
+        before_ms = None if now_ms is None else self._silent_before_ms(now_ms)
+        if now_ms is None or before_ms is None or now_ms < self._tasks_due_ms:
+            return
+        if not self._store.read(partial(tasks.has_overdue, before_ms=before_ms)):
+            self._tasks_due_ms = now_ms + TASKS_LOOK_MS
+            return
+        batch_max = self._options.batch_max
+        give_back = partial(tasks.give_back_overdue, before_ms=before_ms, limit=batch_max)
+        given_back = 0
+        while True:
+            done = self._store.write(give_back)
+            given_back += done
+            if done < batch_max:
+                break
+        log.warning("tasks taken from workers that fell silent tasks=%d", given_back)
+        self._tasks_due_ms = now_ms + TASKS_LOOK_MS
 
     def _read_last_words(self) -> None:
         if self._last_words is None:
             return
         holders = self._store.read(watching.holders)
         self._evidence = {life: self._last_words.of(*life) for life in holders}
-
-    def distrust(self) -> None:
-        """Take note that the store did not answer."""
-        self._looked_ms = None
 
     def _watch(self, transaction: Transaction) -> tuple[int, list[Life], bool]:
         """Give the store's time, whom to ask for, and whether a lease is lost in any case."""

@@ -20,7 +20,6 @@ from vedette.training.pictures import (
     PictureSet,
     Place,
 )
-from vedette.training.strange import draw_strange
 from vedette.training.wear import in_other_hues
 
 GREY = 114
@@ -72,7 +71,6 @@ def draw_batch(
     height: int,
     width: int,
     four_share: float,
-    strange_share: float = 0.0,
     busy: bool = True,
 ) -> Batch:
     """Draw and change `count` pictures.
@@ -84,19 +82,15 @@ def draw_batch(
         height: Of each, in pixels.
         width: Likewise.
         four_share: This share of them is put together of four.
-        strange_share: This share of them shows what no label speaks of, and is doubtful all over.
         busy: Put pieces of other pictures, and things that are nothing, onto them.
     """
     pictures = np.empty((count, height, width, 3), np.uint8)
     objects = np.zeros((count, OBJECTS_MAX, 6), np.float32)
     doubtful = np.zeros((count, DOUBTFUL_MAX, 5), np.float32)
     for number in range(count):
-        if strange_share and chance.random() < strange_share:
-            boxes = draw_strange(among, chance, pictures[number])
-        else:
-            boxes = _compose(among, chance, pictures[number], four=chance.random() < four_share)
-            if busy:
-                boxes = _crowd(among, chance, pictures[number], boxes)
+        boxes = _compose(among, chance, pictures[number], four=chance.random() < four_share)
+        if busy:
+            boxes = _crowd(among, chance, pictures[number], boxes)
         sure = (boxes[:, 4] > OBJECT_FROM) & (boxes[:, 5] < 2)
         found = boxes[sure][np.argsort(-boxes[sure, 4], kind="stable")][:OBJECTS_MAX]
         objects[number, : len(found)] = found

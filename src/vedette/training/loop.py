@@ -54,8 +54,6 @@ class Plan:
         decay: Weight decay.
         average: How much of the averaged weights stays per step.
         four_share: Share of pictures put together of four.
-        strange_share: Share of pictures that only a detector that is imitated has a word for; none
-            where there is no such detector.
         grey_share: Share of pictures without colour.
         busy: Put pieces of other pictures, and things that are nothing, onto them, and make some
             worse as cameras do.
@@ -73,7 +71,6 @@ class Plan:
     decay: float = 0.02
     average: float = 0.9985
     four_share: float = 0.5
-    strange_share: float = 0.35
     grey_share: float = 0.12
     busy: bool = True
     seed: int = 0
@@ -331,7 +328,6 @@ class _Batches:
             height=height,
             width=width,
             four_share=self._plan.four_share_at(step),
-            strange_share=0.0 if self._example is None else self._plan.strange_share,
             busy=self._plan.busy,
         )
         # The example sees them clear: the student is to say the same of worse ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from vedette.domain.cloud_event import cloud_event
 from vedette.domain.count import CountBucket
 from vedette.domain.errors import StaleToken
 from vedette.domain.event import Event
@@ -16,7 +18,11 @@ from vedette.domain.ids import RunnerId, ScenarioId, SourceId, Token, event_id
 from vedette.domain.scenario import ScenarioState
 from vedette.store.base import Transaction
 from vedette.store.schema import checkpoints, counts, coverage, events, parts, runs, scenarios
+from vedette.store.statements import outbox
 from vedette.store.statements.leases import require_token
+
+# The topic that `bus/topics` names so; the store knows no bus.
+EVENTS = "vedette.events"
 
 # Every commit runs these: to build them anew would be a quarter of what a small commit takes.
 _RUN_OF = select(scenarios.c.run, scenarios.c.state).where(
@@ -148,28 +154,7 @@ def commit(transaction: Transaction, news: Commit) -> None:
                 "at_ms": transaction.wall_ms,
             },
         )
-    if news.events:
-        run(
-            _ADD_EVENTS,
-            [
-                {
-                    **own,
-                    "id": event_id(news.scenario_id, news.run, one.sequence),
-                    "sequence": one.sequence,
-                    "type": str(one.type),
-                    "frame": one.frame,
-                    "pts_s": one.pts_s,
-                    "captured_at_ms": at_ms,
-                    "track_id": one.track_id,
-                    "label": one.label,
-                    "place": one.place,
-                    "direction": one.direction,
-                    "dwell_s": one.dwell_s,
-                    "token": news.token,
-                }
-                for one, at_ms in news.events
-            ],
-        )
+    _save_events(transaction, own, news)
     _save_counts(transaction, own, news.counts)
     _save_coverage(transaction, own, news.covered)
     _save_checkpoint(transaction, own, news)
@@ -233,6 +218,39 @@ def _require_run(transaction: Transaction, news: Commit) -> None:
         raise StaleToken(
             f"scenario '{news.scenario_id}': run {news.run} is over; nothing more is taken of it"
         )
+
+
+def _save_events(transaction: Transaction, own: dict[str, Any], news: Commit) -> None:
+    """Write events down, and have each told once that is committed."""
+    if not news.events:
+        return
+    of = (news.scenario_id, news.run)
+    transaction.connection.execute(
+        _ADD_EVENTS,
+        [
+            {
+                **own,
+                "id": event_id(*of, one.sequence),
+                "sequence": one.sequence,
+                "type": str(one.type),
+                "frame": one.frame,
+                "pts_s": one.pts_s,
+                "captured_at_ms": at_ms,
+                "track_id": one.track_id,
+                "label": one.label,
+                "place": one.place,
+                "direction": one.direction,
+                "dwell_s": one.dwell_s,
+                "token": news.token,
+            }
+            for one, at_ms in news.events
+        ],
+    )
+    written = [
+        cloud_event(one, *of, token=news.token, captured_at_ms=at_ms) for one, at_ms in news.events
+    ]
+    said = [(news.scenario_id, json.dumps(one)) for one in written]
+    outbox.add_all(transaction, EVENTS, said)
 
 
 def _save_counts(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, case, delete, func, insert, null, select, update
 
 from vedette.domain.errors import NotFound, StaleToken
 from vedette.domain.ids import TaskId, Token
@@ -20,6 +20,7 @@ from vedette.store.schema import tasks
 
 _OPEN = (TaskState.PENDING, TaskState.IN_PROGRESS)
 _ENDED = (TaskState.COMPLETED, TaskState.FAILED)
+_NEVER_ANSWERED = "its last attempt never answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +225,74 @@ def list_tasks(
     return [_task(row) for row in transaction.connection.execute(query)]
 
 
-def forget_before(transaction: Transaction, at_ms: int) -> int:
-    """Delete tasks that ended before then (wall time); give how many."""
-    done = transaction.connection.execute(
-        delete(tasks).where(tasks.c.state.in_(_ENDED), tasks.c.ended_at_ms < at_ms)
+def has_overdue(transaction: Transaction, *, before_ms: int) -> bool:
+    """Tell whether `give_back_overdue` would do anything; quick however many tasks there are."""
+    query = select(tasks.c.id).where(*_overdue(before_ms)).limit(1)
+    return transaction.connection.execute(query).first() is not None
+
+
+def give_back_overdue(transaction: Transaction, *, before_ms: int, limit: int) -> int:
+    """Take tasks from whoever held them until then (the store's clock) and is still silent.
+
+    They wait for somebody else; those taken as often as they may be have failed. Gives how many.
+    """
+    run = transaction.connection.execute
+    # Asked first: of an UPDATE with a recursive question in it SQLite tells no number of rows.
+    found = run(select(tasks.c.id).where(*_overdue(before_ms)).limit(limit)).scalars().all()
+    is_left = tasks.c.attempts < tasks.c.attempts_max
+    done = run(
+        update(tasks)
+        .where(
+            tasks.c.id.in_(found),
+            tasks.c.state == TaskState.IN_PROGRESS,
+            tasks.c.until_ms <= before_ms,
+        )
+        .values(
+            state=case((is_left, TaskState.PENDING), else_=TaskState.FAILED),
+            # Its holder is refused from now on, whatever he says.
+            token=tasks.c.token + 1,
+            error=_NEVER_ANSWERED,
+            ended_at_ms=case((is_left, null()), else_=transaction.wall_ms),
+        )
     )
     return int(done.rowcount)
+
+
+def ended_before(transaction: Transaction, at_ms: int, *, limit: int) -> list[TaskId]:
+    """Give up to `limit` tasks that ended before then (wall time), in no order."""
+    rows = transaction.connection.execute(
+        select(tasks.c.id)
+        .where(tasks.c.kind.in_(_KINDS), tasks.c.state.in_(_ENDED), tasks.c.ended_at_ms < at_ms)
+        .limit(limit)
+    )
+    return [TaskId(row.id) for row in rows]
+
+
+def forget(transaction: Transaction, ids: Sequence[TaskId]) -> int:
+    """Delete those of the tasks that have ended; give how many."""
+    done = transaction.connection.execute(
+        delete(tasks).where(tasks.c.id.in_(ids), tasks.c.state.in_(_ENDED))
+    )
+    return int(done.rowcount)
+
+
+# Every kind there is, by jumps in the index of (kind, state, id): a kind has few tasks in progress
+# and any number that have ended, which a look at the states alone would walk over.
+_FIRST_KIND = select(func.min(tasks.c.kind).label("kind")).cte("kinds", recursive=True)
+_EVERY_KIND = _FIRST_KIND.union_all(
+    select(
+        select(func.min(tasks.c.kind)).where(tasks.c.kind > _FIRST_KIND.c.kind).scalar_subquery()
+    ).where(_FIRST_KIND.c.kind.is_not(None))
+)
+_KINDS = select(_EVERY_KIND.c.kind)
+
+
+def _overdue(before_ms: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        tasks.c.kind.in_(_KINDS),
+        tasks.c.state == TaskState.IN_PROGRESS,
+        tasks.c.until_ms <= before_ms,
+    )
 
 
 def _give_up(transaction: Transaction, kinds: Sequence[str]) -> None:
@@ -245,7 +308,7 @@ def _give_up(transaction: Transaction, kinds: Sequence[str]) -> None:
         .values(
             state=TaskState.FAILED,
             token=tasks.c.token + 1,
-            error="its last attempt never answered",
+            error=_NEVER_ANSWERED,
             ended_at_ms=transaction.wall_ms,
         )
     )
