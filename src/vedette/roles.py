@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from vedette.api.options import ApiOptions
     from vedette.blobs.base import Blobs
     from vedette.bus.base import Bus
     from vedette.domain.frame import Frame
@@ -80,7 +81,11 @@ class Engines:
         except OSError as error:
             raise ConfigError(f"data directory {self.folder}: {error.strerror}") from error
         self.store: Store = store
-        self.seal: Seal = load_seal(self.folder)
+        try:
+            self.seal: Seal = load_seal(self.folder)
+        except ConfigError:
+            store.close()
+            raise
         self._left = threading.Event()
         if frozen is not None:
             watch = partial(self._watch_writer, store, frozen)
@@ -181,24 +186,36 @@ class Engines:
 
     def api(self, listen: Listen) -> FastAPI:
         """Make the role that answers people and programs; beyond loopback it asks for a token."""
-        from vedette.api.app import ApiOptions, make_app
+        from vedette.api.app import make_app
 
-        token = self.token(listen)
         return make_app(
             store=self.store,
             bus=self.bus,
             blobs=self.blobs,
             seal=self.seal,
             clock=SystemClock(),
-            options=ApiOptions(
-                token=token,
-                # Under which names others reach us is theirs to know; the token tells them apart.
-                hosts=() if token is None else ("*",),
-                folders=tuple(
-                    Path(one).expanduser() for one in self.settings.source_folders.split(":") if one
-                ),
-                upload_bytes_max=self.settings.upload_bytes_max,
-            ),
+            options=self.api_options(listen),
+        )
+
+    def api_options(self, listen: Listen) -> ApiOptions:
+        """Give what the settings choose of the API.
+
+        Raises:
+            ConfigError: a name or an origin can be none, or the token's file cannot be used.
+        """
+        from vedette.api.options import EVERY_NAME, ApiOptions, parse_hosts, parse_origins
+
+        settings = self.settings
+        token = self.token(listen)
+        # Under which names others reach us is theirs to know; the token tells them apart.
+        any_name = () if token is None else (EVERY_NAME,)
+        folders = (one for one in settings.source_folders.split(":") if one)
+        return ApiOptions(
+            token=token,
+            hosts=parse_hosts(settings.hosts) or any_name,
+            origins=parse_origins(settings.origins),
+            folders=tuple(Path(one).expanduser() for one in folders),
+            upload_bytes_max=settings.upload_bytes_max,
         )
 
     def token(self, listen: Listen) -> str | None:
@@ -326,24 +343,15 @@ def load_token(path: Path) -> str:
     """Give the token in a file that its owner alone can read, making it where there is none.
 
     Raises:
-        ConfigError: it cannot be read or made, or is empty.
+        ConfigError: it can be neither read nor made.
     """
+    from vedette.sealing import load_secret
+
+    held = load_secret(path, lambda: secrets.token_urlsafe(32).encode())
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    else:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read; delete it to have a new token made") from error
-    if not token:
-        raise ConfigError(f"{path}: is empty; delete it to have a new token made")
-    return token
+        return held.decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no token; delete it to have a new one made") from error
 
 
 class UpLock:

@@ -56,6 +56,20 @@ class Settings:
         default="127.0.0.1:8470",
         metadata={"why": "Where the API listens, HOST:PORT."},
     )
+    hosts: str = field(
+        default="",
+        metadata={
+            "why": "Names (parted by commas) under which the API is called, beside those of "
+            "loopback; empty: beyond loopback any."
+        },
+    )
+    origins: str = field(
+        default="",
+        metadata={
+            "why": "Origins (parted by commas) of web pages that may change things, such as "
+            "`https://board.example`."
+        },
+    )
     source_folders: str = field(
         default="",
         metadata={
@@ -173,6 +187,8 @@ def _parsed(origin: str, value: Any, kind: str, limits: Mapping[str, Any]) -> An
             raise ConfigError(f"{origin}={value!r}: must be the path of a folder")
         return Path(value).expanduser()
     if kind == "str":
+        if isinstance(value, list):
+            raise ConfigError(f"{origin}={value!r}: must be one text, not a list")
         return str(value)
     number: int | float | None
     try:

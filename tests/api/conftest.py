@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -164,12 +165,18 @@ class Lease:
         counts: tuple[CountBucket, ...] = (),
         covered: tuple[tuple[int, int], ...] = (),
         facts: str = FILE_FACTS,
+        captured_ms: int | None = None,
     ) -> None:
-        """Commit rows of so many frames, and say so on the bus."""
+        """Commit rows of so many frames, a second apart if captured, and say so on the bus."""
         rows = [prediction(self, self.frame + index) for index in range(frames)]
+        last_ms = None if captured_ms is None else captured_ms + 1000 * (frames - 1)
+        for index, row in enumerate(rows):
+            if captured_ms is not None:
+                at = datetime.fromtimestamp(captured_ms / 1000 + index, UTC)
+                row["captured_at"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         part = results.FreshPart(
-            rows[0]["frame"], rows[-1]["frame"], rows[0]["pts_s"], rows[-1]["pts_s"], None, None,
-            len(rows), pack(rows),
+            rows[0]["frame"], rows[-1]["frame"], rows[0]["pts_s"], rows[-1]["pts_s"],
+            captured_ms, last_ms, len(rows), pack(rows),
         )  # fmt: skip
         news = results.Commit(
             scenario_id=self.scenario_id,

@@ -40,8 +40,8 @@ def test_every_operation_says_what_it_answers_and_has_a_name(server: Running) ->
                 assert answer["content"].keys() == {"application/problem+json"}
     for path in (
         "/scenario/", "/scenario/{scenario_id}/", "/prediction/{scenario_id}/",
-        "/api/v1/scenarios", "/api/v1/counts", "/api/v1/events", "/api/v1/tasks",
-        "/healthz", "/readyz", "/metrics",
+        "/api/v1/scenarios", "/api/v1/sources", "/api/v1/counts", "/api/v1/events",
+        "/api/v1/tasks", "/healthz", "/readyz", "/metrics",
     ):  # fmt: skip
         assert path in described["paths"]
 

@@ -13,6 +13,7 @@ from vedette.domain.count import CountKind
 from .conftest import LIVE_FACTS, Running, a_bucket
 
 NOON_MS = 1_800_000_000_000
+AT_0807 = "2027-01-15T08:00:07Z"
 
 
 def test_predictions_come_page_by_page(server: Running) -> None:
@@ -44,6 +45,41 @@ def test_ranges_are_of_frames_or_of_media_time(server: Running) -> None:
 
     assert [row["frame"] for row in frames["predictions"]] == [2, 3, 4]
     assert [row["frame"] for row in times["predictions"]] == [3, 4, 5]
+
+
+def test_rows_of_a_camera_are_chosen_by_when_they_were_captured(server: Running) -> None:
+    scenario_id = server.start("rtsp://127.0.0.1:9/door")
+    lease = server.run(scenario_id)
+    lease.commit(3)  # Of unknown time.
+    lease.commit(10, captured_ms=NOON_MS)
+    lease.commit(10, captured_ms=NOON_MS + 3_600_000)
+    path = f"/api/v1/scenarios/{scenario_id}/predictions"
+
+    def frames(**asked: str | int) -> list[int]:
+        found: list[int] = []
+        while True:
+            page = server.client.get(path, params={"limit": 4, **asked}).json()
+            found += [row["frame"] for row in page["predictions"]]
+            if page["next_after"] is None:
+                return found
+            asked["after"] = page["next_after"]
+
+    def exported(file_format: str) -> bytes:
+        params = {"from": AT_0807, "to": "2027-01-15T10:00:03+01:00", "format": file_format}
+        answer = server.client.get(f"/api/v1/scenarios/{scenario_id}/export", params=params)
+        return answer.content
+
+    assert frames(**{"from": AT_0807}) == [*range(10, 23)]
+    assert frames(to=AT_0807) == [*range(3, 10)]
+    assert frames(**{"from": AT_0807}, to="2027-01-15T10:00:03+01:00") == [10, 11, 12, 13, 14, 15]
+    assert frames(**{"from": AT_0807}, to_frame=11) == [10, 11]
+    assert frames(**{"from": "2027-01-15T08:30:00Z"}, to="2027-01-15T08:40:00Z") == []
+    rows = [json.loads(line)["frame"] for line in exported("jsonl").splitlines()]
+    assert rows == [10, 11, 12, 13, 14, 15]
+    assert pq.read_table(io.BytesIO(exported("parquet")))["frame"].to_pylist() == rows
+    download = server.client.get(path, params={"download": "jsonl", "from": AT_0807})
+    assert len(download.text.splitlines()) == 13
+    assert server.client.get(path, params={"from": "yesterday"}).status_code == 422
 
 
 def test_the_latest_run_is_given_and_any_other_when_named(server: Running) -> None:
@@ -135,9 +171,9 @@ def test_counts_of_a_camera_lie_in_wall_time_with_what_was_not_seen(server: Runn
         "/api/v1/counts", params={**asked, "scenario": scenario_id, "run": 1}
     ).json()
 
-    assert [one["start"] for one in page["counts"]] == [
-        "2027-01-15T08:00:00Z",
-        "2027-01-15T08:00:10Z",
+    assert [(one["start"], one["kind"]) for one in page["counts"] if one["coverage"]] == [
+        ("2027-01-15T08:00:00Z", "zone"),
+        ("2027-01-15T08:00:10Z", "line"),
     ]
     assert [(one["start"], one["covered"]) for one in page["coverage"]] == [
         ("2027-01-15T08:00:00Z", True),
@@ -145,7 +181,8 @@ def test_counts_of_a_camera_lie_in_wall_time_with_what_was_not_seen(server: Runn
         ("2027-01-15T08:00:06Z", True),
         ("2027-01-15T08:00:10Z", False),
     ]
-    assert len(counts(camera="127.0.0.1:9/door")) == 2
+    assert len(counts(camera="127.0.0.1:9/door")) == 4
+    assert len(counts()) == 2
     assert len(counts(camera="other")) == 0
     assert [one["kind"] for one in counts(zone="door")] == ["zone"]
     assert [one["crossed_in"] for one in counts(line="door")] == [2]

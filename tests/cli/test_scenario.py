@@ -278,6 +278,50 @@ def test_an_export_is_the_same_in_every_form(up: Up, clip: Path, tmp_path: Path)
     assert [row["objects"] for row in table] == [row["objects"] for row in rows]
 
 
+def test_a_source_that_is_known_is_looked_at_anew(up: Up, clip: Path) -> None:
+    first = up.scenario(started(up, clip, "--detector", "motion"))
+
+    second = up.scenario(started(up, "--source-id", first["source"]["id"], "--fps", "2"))
+
+    assert second["source"]["id"] == first["source"]["id"]
+    assert second["parameters"]["fps"] == 2
+    for words in ([], [clip, "--source-id", first["source"]["id"]]):
+        wrong = up.cli("scenario", "start", *words)
+        assert (wrong.code, wrong.sentence()) == (2, "name one: a SOURCE, or --source-id ID")
+    nobody = up.cli("scenario", "start", "--source-id", "nobody")
+    assert nobody.code == 2
+    assert "nobody" in nobody.sentence()
+
+
+def test_an_export_is_bounded_by_wall_time_and_by_frames(
+    up: Up, clip: Path, tmp_path: Path
+) -> None:
+    words = ["--detector", "motion", "--recorded-at", "2026-03-01T12:00:00+01:00"]
+    scenario_id = started(up, clip, *words)
+    up.wait_until(scenario_id, lambda one: one["state"] == "inactive")
+
+    def exported(*bounds: str) -> list[dict]:
+        told = up.cli("scenario", "export", scenario_id, "--predictions", "-", *bounds)
+        assert told.code == 0, told.err
+        return [json.loads(line) for line in told.out.splitlines()]
+
+    every = exported()
+    within = exported("--from", "2026-03-01T11:00:02Z", "--to", "2026-03-01T12:00:03+01:00")
+    frames = exported("--from-frame", "5", "--to-frame", "7")
+
+    assert 0 < len(within) < len(every)
+    assert within == [
+        row for row in every
+        if "2026-03-01T11:00:02.000Z" <= row["captured_at"] < "2026-03-01T11:00:03.000Z"
+    ]  # fmt: skip
+    assert [row["frame"] for row in frames] == [5, 6, 7]
+    wrong = up.cli(
+        "scenario", "export", scenario_id, "--predictions", "-", "--from", "2026-03-01T12:00:00"
+    )
+    assert wrong.code == 2
+    assert wrong.sentence().startswith("--from 2026-03-01T12:00:00: write date, time and zone")
+
+
 def test_an_export_of_what_still_runs_says_so(up: Up, tmp_path: Path) -> None:
     scenario_id = started(up, LONG, "--detector", "motion")
     up.wait_until(scenario_id, lambda one: one["totals"])

@@ -19,10 +19,11 @@ from vedette.api.events import event_routes
 from vedette.api.feeds import LiveViews
 from vedette.api.health import health_routes
 from vedette.api.live import live_routes
-from vedette.api.options import ApiOptions
+from vedette.api.options import EVERY_NAME, ApiOptions
 from vedette.api.parts import Parts
 from vedette.api.predictions import prediction_routes
 from vedette.api.scenarios import body_schemas, scenario_routes
+from vedette.api.sources import source_routes
 from vedette.api.tasks import task_routes
 from vedette.blobs.base import Blobs
 from vedette.bus.base import Bus
@@ -45,7 +46,7 @@ def make_app(
     Raises:
         ConfigError: it would be open to everybody.
     """
-    if "*" in options.hosts and options.token is None:
+    if EVERY_NAME in options.hosts and options.token is None:
         raise ConfigError("an API that answers to every name needs a token")
     live = LiveViews(store, bus, blobs, options)
     parts = Parts(
@@ -80,6 +81,7 @@ def make_app(
     problems.set_up(app)
     for routes in (
         scenario_routes,
+        source_routes,
         prediction_routes,
         count_routes,
         event_routes,

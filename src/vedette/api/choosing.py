@@ -43,6 +43,7 @@ def key_of(cursor: str, kinds: Sequence[type]) -> list[Any]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         key = json.loads(text)
+        json.dumps(key, ensure_ascii=False).encode()  # Half a sign is no text of ours.
     except (binascii.Error, ValueError, RecursionError):
         raise wrong from None
     if not isinstance(key, list) or [type(one) for one in key] != list(kinds):

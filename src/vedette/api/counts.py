@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,6 +15,7 @@ from vedette.api import problems
 from vedette.api.asking import Moment
 from vedette.api.choosing import CURSOR_PATTERN, cursor_of, key_of, scenario_ids
 from vedette.api.events import milliseconds
+from vedette.api.filling import Stretch, filled_buckets
 from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts, moment
 from vedette.domain.count import CountKind
 from vedette.domain.errors import BadInput
@@ -79,7 +81,8 @@ class CoverageView(BaseModel):
 class CountPage(BaseModel):
     """A page of counts; `next_cursor` is null at its end.
 
-    What has no bucket was not seen: it is unknown, not zero.
+    Where `from` and `to` and a scenario or camera are named, time that nobody saw has buckets too,
+    and all in them is null. Elsewhere what has no bucket was not seen: unknown, not zero.
     """
 
     counts: list[CountView]
@@ -123,29 +126,44 @@ def count_routes(parts: Parts) -> APIRouter:
         kinds = (str, int, int, str, str, str)
         after = None if cursor is None else BucketKey(*key_of(cursor, kinds))
         kind = CountKind.ZONE if zone is not None else CountKind.LINE if line is not None else None
+        place, width_ms = zone if zone is not None else line, _WIDTHS_MS[bucket]
+        stretch = None
+        if wall[0] is not None and wall[1] is not None:
+            stretch = Stretch(
+                from_ms=wall[0], to_ms=wall[1], width_ms=width_ms,
+                run=run, kind=kind, place=place, label=label,
+            )  # fmt: skip
 
         def work(transaction: Transaction) -> CountPage:
             found: list[StoredWideBucket] = []
+            live_ids: set[ScenarioId] = set()
             for one in scenario_ids(transaction, scenario, camera):
                 if after is not None and one is not None and one < after.scenario_id:
                     continue
-                found += wide_buckets(
-                    transaction,
-                    width_ms=_WIDTHS_MS[bucket],
-                    scenario_id=one,
-                    run=run,
-                    kind=kind,
-                    place=zone if zone is not None else line,
-                    label=label,
-                    from_ms=from_ms,
-                    to_ms=to_ms,
-                    limit=limit - len(found),
-                    after=after,
-                )
+                if one is not None and stretch is not None:
+                    every, is_live = filled_buckets(transaction, one, stretch)
+                    live_ids |= {one} if is_live else set()
+                    behind = (each for each in every if after is None or each.key > after)
+                    found += islice(behind, limit - len(found))
+                else:
+                    found += wide_buckets(
+                        transaction,
+                        width_ms=width_ms,
+                        scenario_id=one,
+                        run=run,
+                        kind=kind,
+                        place=place,
+                        label=label,
+                        from_ms=from_ms,
+                        to_ms=to_ms,
+                        limit=limit - len(found),
+                        after=after,
+                    )
                 if len(found) >= limit:
                     break
             live = {
-                of: _is_live(transaction, *of)
+                # A run may have no row of its own, and nobody could say what it reads.
+                of: of[0] in live_ids or _is_live(transaction, *of)
                 for of in {(stored.scenario_id, stored.run) for stored in found}
             }
             return CountPage(

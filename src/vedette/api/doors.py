@@ -11,14 +11,14 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vedette.api import problems
-from vedette.api.options import ApiOptions
+from vedette.api.options import EVERY_NAME, ApiOptions, host_name
 from vedette.domain.errors import BadInput, Forbidden, TooLarge, VedetteError
 
 # Probes of a cluster call by address and bear no token; these tell nothing but "here".
@@ -59,18 +59,21 @@ class Doors:
         host = headers.get("host", "")
         if not self._knows(host):
             raise Forbidden(
-                f"the name '{host[:100]}' is none of this server's; name it in the settings to "
-                "call it so"
+                f"the name '{host[:100]}' is none of this server's; to call it so, name it in "
+                "the setting 'hosts' (VEDETTE_HOSTS)"
             )
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if origin is not None and changes and not self._may_come_from(origin, host):
-            raise Forbidden(f"pages of '{origin[:100]}' may not call this server")
+            raise Forbidden(
+                f"pages of '{origin[:100]}' may not call this server; to let them, name it in the "
+                "setting 'origins' (VEDETTE_ORIGINS)"
+            )
         self._check_token(scope, headers)
 
     def _knows(self, host: str) -> bool:
-        name = _name(host)
-        return "*" in self._hosts or name in self._hosts or _is_loopback(name)
+        name = host_name(host)
+        return EVERY_NAME in self._hosts or name in self._hosts or _is_loopback(name)
 
     def _may_come_from(self, origin: str, host: str) -> bool:
         place = origin.rstrip("/").lower()
@@ -118,14 +121,6 @@ class Doors:
             return message
 
         return receive_bounded
-
-
-def _name(host: str) -> str:
-    """Give the name out of `name:port`, in small letters."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
 
 
 def _is_loopback(name: str) -> bool:

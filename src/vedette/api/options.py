@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from vedette.domain.errors import ConfigError
 from vedette.sources.policy import SCHEMES
+
+EVERY_NAME = "*"
+_HOST = re.compile(r"[a-z0-9._-]+", re.ASCII)
+_NO_NAME = frozenset("/?#@")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII)
+# Browsers leave these out.
+_OWN_PORTS = ("http", ":80"), ("https", ":443")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +55,57 @@ class ApiOptions:
     live_period_s: float = 1.0
     live_patience_s: float = 60.0
     task_lease_s: float = 60.0
+
+
+def parse_hosts(text: str) -> tuple[str, ...]:
+    """Read names under which the API is called, parted by commas; a port is left out.
+
+    Raises:
+        ConfigError: one of them is none that a caller can send.
+    """
+    return tuple(_host(text, one.strip()) for one in text.lower().split(",") if one.strip())
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Read origins of web pages, parted by commas.
+
+    Raises:
+        ConfigError: one of them is none that a browser sends.
+    """
+    return tuple(_origin(text, one.strip()) for one in text.lower().split(",") if one.strip())
+
+
+def host_name(host: str) -> str:
+    """Give the name out of `name:port`, in small letters; empty where there is none."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _host(text: str, one: str) -> str:
+    if one == EVERY_NAME:
+        return one
+    try:
+        return str(ipaddress.ip_address(one))  # Version 6 without its brackets, too.
+    except ValueError:
+        name = host_name(one)
+    if not _NO_NAME.isdisjoint(one) or not (_HOST.fullmatch(name) or ":" in name):
+        raise ConfigError(
+            f"hosts={text!r}: '{one}' is no name of a server; write such as vedette.example, "
+            "parted by commas"
+        )
+    return name
+
+
+def _origin(text: str, one: str) -> str:
+    origin = one.removesuffix("/")
+    if not _ORIGIN.fullmatch(origin):
+        raise ConfigError(
+            f"origins={text!r}: '{one}' is no origin of web pages; write such as "
+            "https://board.example, parted by commas"
+        )
+    for scheme, port in _OWN_PORTS:
+        if origin.startswith(f"{scheme}://"):
+            origin = origin.removesuffix(port)
+    return origin

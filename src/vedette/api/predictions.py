@@ -1,9 +1,10 @@
-"""Predictions: by page, by range of frames or of media time, and as files."""
+"""Predictions: by page, by range of frames, media time or wall time, and as files."""
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,10 +13,12 @@ from pydantic import BaseModel, Field
 
 from vedette.api import problems
 from vedette.api.accepting import foreseen
+from vedette.api.asking import Moment
+from vedette.api.captured import WallTime, captured_rows
 from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts
 from vedette.domain.errors import BadInput, NotFound
 from vedette.results import reading
-from vedette.results.forms import FileFormat
+from vedette.results.forms import FileFormat, encoded
 from vedette.store.base import Transaction
 from vedette.store.statements.results import run_row
 from vedette.store.statements.scenarios import command_waits, get_scenario
@@ -31,6 +34,11 @@ _MEDIA_S_MAX = 10**9
 Run = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Without it: the latest.")]
 Frame = Annotated[int | None, Query(ge=0, le=_FRAME_MAX)]
 Seconds = Annotated[float | None, Query(ge=0, le=_MEDIA_S_MAX, description="Media time.")]
+From = Annotated[
+    Moment | None,
+    Query(alias="from", description="Captured then or later; rows of unknown time are left out."),
+]
+To = Annotated[Moment | None, Query(description="Captured before; likewise.")]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 
 
@@ -77,6 +85,8 @@ def prediction_routes(parts: Parts) -> APIRouter:
         to_frame: Frame = None,
         from_s: Seconds = None,
         to_s: Seconds = None,
+        from_: From = None,
+        to: To = None,
         limit: Limit = PAGE_DEFAULT,
         download: FileFormat | None = None,
     ) -> Response:
@@ -86,22 +96,21 @@ def prediction_routes(parts: Parts) -> APIRouter:
                 raise BadInput("a download has no pages; choose with from_frame and to_frame")
             return await _file(
                 parts, scenario_id, run, download,
-                from_frame=from_frame, to_frame=to_frame, from_s=from_s, to_s=to_s,
+                wall=WallTime(from_, to), from_frame=from_frame, to_frame=to_frame,
+                from_s=from_s, to_s=to_s,
             )  # fmt: skip
         status, chosen = await parts.store.aread(lambda t: _chosen(t, scenario_id, run))
         rows = await asyncio.to_thread(
-            reading.page,
-            parts.store,
-            parts.blobs,
-            scenario_id,
-            chosen,
-            limit=limit,
-            after_frame=after,
-            from_frame=from_frame,
-            to_frame=to_frame,
-            from_s=from_s,
-            to_s=to_s,
-        )
+            lambda: list(
+                islice(
+                    captured_rows(
+                        parts, scenario_id, chosen, WallTime(from_, to), after_frame=after,
+                        from_frame=from_frame, to_frame=to_frame, from_s=from_s, to_s=to_s,
+                    ),
+                    limit,
+                )
+            )
+        )  # fmt: skip
         page = {
             "scenario_id": scenario_id,
             "status": status,
@@ -127,22 +136,39 @@ def prediction_routes(parts: Parts) -> APIRouter:
         to_frame: Frame = None,
         from_s: Seconds = None,
         to_s: Seconds = None,
+        from_: From = None,
+        to: To = None,
     ) -> Response:
         """Give prediction rows as a file, in the very form of `vedette run`."""
         return await _file(
             parts, scenario_id, run, format,
-            from_frame=from_frame, to_frame=to_frame, from_s=from_s, to_s=to_s,
+            wall=WallTime(from_, to), from_frame=from_frame, to_frame=to_frame,
+            from_s=from_s, to_s=to_s,
         )  # fmt: skip
 
     return routes
 
 
 async def _file(
-    parts: Parts, scenario_id: str, run: int | None, file_format: FileFormat, **span: Any
+    parts: Parts,
+    scenario_id: str,
+    run: int | None,
+    file_format: FileFormat,
+    *,
+    wall: WallTime,
+    **span: Any,
 ) -> StreamingResponse:
     _, chosen = await parts.store.aread(lambda t: _chosen(t, scenario_id, run))
-    make = partial(reading.export, parts.store, parts.blobs, scenario_id, chosen)
-    pieces = await asyncio.to_thread(make, file_format=file_format, **span)
+
+    def make() -> Iterator[bytes]:
+        if wall.is_all:
+            store, blobs = parts.store, parts.blobs
+            return reading.export(
+                store, blobs, scenario_id, chosen, file_format=file_format, **span
+            )
+        return encoded(captured_rows(parts, scenario_id, chosen, wall, **span), file_format)
+
+    pieces = await asyncio.to_thread(make)
     name = f"{scenario_id}-{chosen}.{file_format}"
     return StreamingResponse(
         pieces,

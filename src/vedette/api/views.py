@@ -34,6 +34,8 @@ from vedette.store.statements.scenarios import (
 
 RUNS_SHOWN = 20
 TRANSITIONS_SHOWN = 50
+# Shown instead of the address of a video that was uploaded.
+UPLOADED = "uploaded"
 
 
 class Accepted(BaseModel):
@@ -169,7 +171,7 @@ def scenario_view(transaction: Transaction, scenario_id: str, seal: Seal) -> Sce
     present = next((one for one in runs if one.run == row.scenario.run), None)
     return ScenarioView(
         **brief.model_dump(),
-        source=_source(source_row(transaction, row.scenario.source_id), seal),
+        source=source_view(source_row(transaction, row.scenario.source_id), seal),
         parameters=_parameters(row.parameters),
         model=_model(present),
         health=_health(transaction, row.scenario, present),
@@ -207,7 +209,8 @@ def brief_of(row: ScenarioRow, waiting: list[str]) -> ScenarioBrief:
     )
 
 
-def _source(row: SourceRow, seal: Seal) -> SourceView:
+def source_view(row: SourceRow, seal: Seal) -> SourceView:
+    """Give a source without its password."""
     try:
         address = without_credentials(seal.open(row.address))
     except ConfigError:  # Another key: the rest of what is known is to be seen all the same.
@@ -215,7 +218,7 @@ def _source(row: SourceRow, seal: Seal) -> SourceView:
     return SourceView(
         id=row.id,
         name=row.name,
-        address=address if not address.startswith(uploads.BLOB_SCHEME) else "uploaded",
+        address=address if not address.startswith(uploads.BLOB_SCHEME) else UPLOADED,
         token=row.token,
         holder=row.holder,
         holder_lives=row.holder_lives,

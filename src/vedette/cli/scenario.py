@@ -49,11 +49,15 @@ _SCENARIO_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 @tells_errors
 def start(
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="File (it is uploaded), address, or id of a scenario.", metavar="SOURCE"
         ),
-    ],
+    ] = None,
+    source_id: Annotated[
+        str | None,
+        typer.Option(help="Instead of SOURCE: one that the server knows.", metavar="ID"),
+    ] = None,
     detector: Annotated[
         str,
         typer.Option(help="auto, motion, or a model installed at the server.", metavar="NAME"),
@@ -88,8 +92,10 @@ def start(
     from vedette.cli.starting import StartRequest, parse_moment, read_scene_text
     from vedette.domain.tiles import parse_tiles
 
+    if (source is None) == (source_id is None):
+        raise BadInput("name one: a SOURCE, or --source-id ID")
     request = StartRequest(
-        source=source,
+        source=source or "",
         detector=detector,
         classes=parse_classes(classes),
         confidence=confidence,
@@ -99,12 +105,15 @@ def start(
         recorded_at=parse_moment(recorded_at),
     )
     with Server(server) as vedette:
-        answer = _started(vedette, request, quiet=as_json)
+        if source_id is None:
+            answer = _started(vedette, request, quiet=as_json)
+        else:
+            answer = vedette.post(SCENARIOS, {"source_id": source_id, **request.asked()})
         scenario_id = answer["scenario_id"]
         if not (as_json and wait):
             print(json.dumps(answer) if as_json else next_steps(scenario_id, server))
         if wait:
-            _wait_for_end(vedette, scenario_id, source, request.scene, as_json=as_json)
+            _wait_for_end(vedette, scenario_id, request.source, request.scene, as_json=as_json)
 
 
 @app.command(epilog="Example: vedette scenario stop 0199c0de-0000-7000-8000-000000000000")
@@ -194,6 +203,19 @@ def export(
     run: Annotated[
         int | None, typer.Option(help="Which run; left out: the latest.", min=1, metavar="NUMBER")
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="Only what was captured then or later.", metavar="TIME"),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Only what was captured before.", metavar="TIME")
+    ] = None,
+    from_frame: Annotated[
+        int | None, typer.Option(help="Only from this frame on.", min=0, metavar="NUMBER")
+    ] = None,
+    to_frame: Annotated[
+        int | None, typer.Option(help="Only up to this frame.", min=0, metavar="NUMBER")
+    ] = None,
     server: ServerOption = DEFAULT_SERVER,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -206,13 +228,17 @@ def export(
             f"--predictions {predictions}: predictions are written as .jsonl, .csv or .parquet; "
             "end its name in one of them"
         )
+    bounds = {
+        "from": _wall_time("--from", from_), "to": _wall_time("--to", to),
+        "from_frame": from_frame, "to_frame": to_frame,
+    }  # fmt: skip
     with Server(server) as vedette:
         scenario = vedette.get(scenario_path(scenario_id))
         if scenario["state"] != "inactive" and run in {None, scenario["run"]}:
             told = f"it is {scenario['state']}; this is what it holds so far"
             print(f"vedette: {told}", file=sys.stderr)
         path = scenario_path(scenario_id, "export")
-        with vedette.download(path, format=suffix[1:], run=run) as pieces:
+        with vedette.download(path, format=suffix[1:], run=run, **bounds) as pieces:
             size_bytes = _write(pieces, predictions)
     if as_json:
         print(json.dumps({"predictions": predictions, "size_bytes": size_bytes}))
@@ -295,6 +321,25 @@ def _watching_view(*, as_json: bool) -> View:
     if sys.stdout.isatty():
         return following.Board()
     return following.Lines(following.WATCH_LINE_PERIOD_S)
+
+
+def _wall_time(option: str, text: str | None) -> str | None:
+    """Give a moment as the API reads it.
+
+    Raises:
+        BadInput: it is none, or has no time zone.
+    """
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise BadInput(
+            f"{option} {text}: write date, time and zone, such as 2026-03-01T12:00:00+01:00"
+        )
+    return at.isoformat()
 
 
 def _write(pieces: Iterator[bytes], target: str) -> int:
