@@ -92,9 +92,7 @@ class Settings:
     gap_max_s: float = _limits(
         2.0, 0.1, 600, "An instant farther than this from any look is not covered."
     )
-    keep_days: float = _limits(
-        0.0, 0, 36_500, "Prediction rows older than this are deleted; 0 keeps them."
-    )
+    keep_days: float = _limits(0.0, 0, 36_500, "Results older than this are deleted; 0 keeps them.")
     keep_bytes: int = _limits(
         0, 0, 2**60, "While all prediction rows take more, the oldest are deleted; 0: no bound."
     )

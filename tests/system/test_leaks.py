@@ -107,7 +107,6 @@ def test_losses_and_returns_of_a_source_leave_nothing_behind(tmp_path: Path) -> 
         ) as house:
             house.start("orchestrator")
             runner = house.start("runner", "--name", "one")
-            warm_up(house, server.url())
             scenario_id = house.add(server.url(), Parameters(detector="motion", fps=5))
             sizes = []
             for loss in range(LOSSES):

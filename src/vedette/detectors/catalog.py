@@ -132,6 +132,6 @@ BUILT_IN = Catalog(
 SHIPPED = ShippedModel(
     "vedette-s1",
     Path(__file__).parent / "shipped",
-    sha256="d06252eaaeeba9b600b7236ab4227963a4071605251260d60f343db115c667c2",
+    sha256="caa23e69242332b5fb83532094b1136113d51a94ff955ac517348275541d2f6b",
     note="comes with Vedette; people and vehicles before cameras that stand still",
 )

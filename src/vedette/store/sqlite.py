@@ -32,6 +32,7 @@ from vedette.store.sqlite_file import (
     APPLICATION_ID,
     FILE_NAME,
     check_file,
+    for_reading,
     is_busy,
     make_engine,
     sorted_out,
@@ -324,10 +325,7 @@ class SqliteStore(Store):
         connection: Connection | None = getattr(self._own, "connection", None)
         if connection is None:
             connection = self._connect()
-            connection.exec_driver_sql("PRAGMA query_only=ON")
-            # What is asked again and again fits in it, and it is soon as large as it gets.
-            connection.exec_driver_sql("PRAGMA cache_size=-256")
-            connection.rollback()
+            for_reading(connection)
             self._own.connection = connection
             self._reading.add(connection)
         try:

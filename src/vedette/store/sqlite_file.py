@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -57,6 +57,13 @@ def make_engine(path: Path) -> Engine:
         connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_MAX}")
 
     return engine
+
+
+def for_reading(connection: Connection) -> None:
+    """Have a connection only read, and keep little: what is asked again and again fits in it."""
+    connection.exec_driver_sql("PRAGMA query_only=ON")
+    connection.exec_driver_sql("PRAGMA cache_size=-256")
+    connection.rollback()
 
 
 def check_file(path: Path) -> None:
