@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from parts import need
+from processes import children_of
 from rtsp_server import RTSPServer, missing
 from system.cluster import Cluster, cluster
 from vedette.domain.ids import ScenarioId
@@ -46,12 +47,11 @@ class Size:
 def size(pid: int) -> Size:
     status = Path(f"/proc/{pid}/status").read_text()
     facts = dict(line.split(":", 1) for line in status.splitlines())
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return Size(
         rss_kb=int(facts["VmRSS"].split()[0]),
         threads=int(facts["Threads"]),
         descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
-        children=len(children),
+        children=len(children_of(pid)),
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from parts import need
+from processes import children_of
 from rtsp_server import RTSPServer, missing
 from system.cluster import Cluster, cluster
 
@@ -263,8 +264,11 @@ def test_a_stop_is_heeded_and_leaves_nothing_behind(case: Case, stage: Stage) ->
 def nothing_open(stage: Stage, pid: int) -> bool:
     """Tell whether a process holds no connection to a camera, not the file, and no child."""
     ports = {stage.camera.port, stage.silent, 9}
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return not children and not ports & peers_of(pid) and str(stage.clip) not in open_files(pid)
+    return (
+        not children_of(pid)
+        and not ports & peers_of(pid)
+        and str(stage.clip) not in open_files(pid)
+    )
 
 
 def open_files(pid: int) -> list[str]:

@@ -48,6 +48,8 @@ KINDS = {
 }
 # Pictures from one where decoding may begin to the next.
 GROUPS = {"b-frames": 30, "open-group": 250, "variable-rate": 45, "synthetic": 30}
+# So long that all kills fit in.
+LAPS = {"b-frames": 9}
 # Where few kills are made they come late enough for one who began anew to look at too much twice.
 LEADS_S = {"synthetic": 1.5}
 # A model's graph is rewritten as it is first loaded, and tried on pictures of noise.
@@ -63,7 +65,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clip(pictures: Path) -> Callable[[str], str]:
-    """Give clips of 1,500 pictures: the street five times over."""
+    """Give clips of the street over and over, 300 pictures each time."""
 
     def make(kind: str) -> str:
         target = pictures.with_name(f"{kind}.mp4")
@@ -79,7 +81,7 @@ def clip(pictures: Path) -> Callable[[str], str]:
                 "preset": "veryfast",
                 "x264-params": f"{parameters}:scenecut=0:threads=1",
             }
-            for _ in range(5):
+            for _ in range(LAPS.get(kind, 5)):
                 with av.open(str(pictures)) as plain:
                     for frame in plain.decode(video=0):
                         frame.pict_type = av.video.frame.PictureType.NONE
@@ -184,7 +186,7 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
         looked_twice = len(log.looks()) - looks_before - len(expected)
         print(f"{kind}: {killed} kills, {looked_twice} looked at twice, {excused} excused")
         assert 0 <= looked_twice <= excused
-        assert killed >= min(kills, 3), f"only {killed} kills fitted in"
+        assert killed >= kills, f"only {killed} kills fitted in"
         assert len(set(house.tokens(disturbed))) > 1
         for prefix in prefixes:
             assert prefix == rows[: len(prefix)]

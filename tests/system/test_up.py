@@ -17,6 +17,7 @@ import pytest
 from websockets.sync.client import connect
 
 from parts import need
+from processes import children_of
 from running_up import Up, running_up
 from shell import command, environment, vedette
 from street_clip import make_street_clip
@@ -135,17 +136,18 @@ def test_ctrl_c_ends_it_in_order_and_the_next_one_goes_on(folder: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_ctrl_c_ends_it_in_time_while_a_host_says_nothing_and_a_source_runs_apart(
-    folder: Path, tmp_path: Path
+    folder: Path,
 ) -> None:
+    settings = {"VEDETTE_QUARANTINE_DEATHS": "1", **PATIENT}
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        running_up(folder, "--start", STREET, VEDETTE_QUARANTINE_DEATHS="1", **PATIENT) as up,
+        running_up(folder, "--start", STREET, **settings) as up,
     ):
         scenario_id = started_with(up)
         wait_for_frames(up, scenario_id, 5)
         up.kill()
         silent_url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/camera"
-        with running_up(folder, "--start", silent_url, **PATIENT) as again:
+        with running_up(folder, "--start", silent_url, **settings) as again:
             known = frames(again.scenario(scenario_id))
             wait_for_frames(again, scenario_id, known + 1)
             assert children_of(again.process.pid), "the street runs apart, for its holder died"
@@ -156,10 +158,6 @@ def test_ctrl_c_ends_it_in_time_while_a_host_says_nothing_and_a_source_runs_apar
             assert code == 0
             assert took_s < END_S_MAX
             assert "did not end in time role" not in again.log()
-
-
-def children_of(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 @pytest.mark.timeout(120)
