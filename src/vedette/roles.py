@@ -254,8 +254,9 @@ class _PipelineMaker:
 
         parameters = assignment.parameters
         fps = parameters.fps
+        address, is_upload = self._address(assignment.address)
         request = AnalysisRequest(
-            source=self._address(assignment.address),
+            source=address,
             detector=detector or parameters.detector,
             classes=parameters.classes,
             confidence=parameters.confidence,
@@ -266,6 +267,8 @@ class _PipelineMaker:
         # Under another token it is another connection: the old one may hang.
         key = (assignment.scenario.source_id, assignment.token, request.source)
         source = self._switchboard.source(key, request.source, begins=begins)
+        if is_upload:
+            source.call(Path(request.source).name)
         analysis = self._wiring.analysis(
             request, watch=watch, stop=stop, begins=begins, source=source
         )
@@ -274,17 +277,18 @@ class _PipelineMaker:
             log.warning("%s scenario=%s", choice.note, assignment.scenario.id)
         return analysis.pipeline, choice.name, analysis.model
 
-    def _address(self, written: str) -> str:
+    def _address(self, written: str) -> tuple[str, bool]:
+        """Give the address to open, and whether it is that of an uploaded video."""
         from vedette.store.statements.uploads import BLOB_SCHEME
 
         address = self._engines.seal.open(written)
         if not address.startswith(BLOB_SCHEME):
-            return address
+            return address, False
         key = address.removeprefix(BLOB_SCHEME)
         path = self._engines.blobs.local_path(key)
         if path is None:
             raise NotFound(f"the uploaded video '{key}' is gone")
-        return str(path)
+        return str(path), True
 
 
 @dataclass(frozen=True, slots=True)

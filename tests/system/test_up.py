@@ -206,6 +206,31 @@ def test_after_a_kill_the_next_one_continues_at_once(folder: Path) -> None:
     assert seen == list(range(len(seen)))
 
 
+@pytest.mark.timeout(120)
+def test_an_upload_that_is_no_video_fails_alone_and_says_why(folder: Path, tmp_path: Path) -> None:
+    bad = {
+        "huge.y4m": (
+            b"YUV4MPEG2 W99999 H99999 F25:1 Ip A1:1 C420jpeg\nFRAME\n" + bytes(9000),
+            "larger than",
+        ),
+        "words.mp4": (b"these are words\n" * 1000, "no video"),
+    }
+    with running_up(folder, "--start", STREET) as up:
+        good = started_with(up)
+        for name, (content, why) in bad.items():
+            (tmp_path / name).write_bytes(content)
+            told = up.cli("scenario", "start", tmp_path / name, "--detector", "motion", "--json")
+            assert told.code == 0, told.err
+            one = up.wait_until(
+                json.loads(told.out)["scenario_id"],
+                lambda now: now["state"] == "inactive" and now["run"],
+            )
+            assert one["status_reason"] == "failed"
+            assert why in one["detail"], one["detail"]
+            assert str(folder) not in one["detail"], "nobody outside needs to know where it lies"
+        wait_for_frames(up, good, frames(up.scenario(good)) + 5)
+
+
 @pytest.mark.timeout(90)
 def test_whoever_waits_for_the_end_sees_it_over_a_kill_and_a_restart(folder: Path) -> None:
     street = STREET.replace("seconds=300", "seconds=60")

@@ -62,6 +62,10 @@ class Source(ABC):
     live: bool
     waits: bool
 
+    def call(self, name: str) -> None:
+        """Name it so from now on, in errors too: where it lies may be nobody's business."""
+        self.name = name
+
     @abstractmethod
     def open(self, resume_at: Position | None = None) -> StreamFacts:
         """Connect and read what the stream says of itself; bounded by the open timeout.

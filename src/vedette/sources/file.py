@@ -40,6 +40,10 @@ class FileSource(ContainerSource):
         self._shown = without_credentials(shown) if mistaken else shown
         self.name = Path(self._shown).name
 
+    def call(self, name: str) -> None:
+        super().call(name)
+        self._shown = name
+
     def _check(self) -> None:
         path = self._path
         try:
