@@ -22,8 +22,8 @@ SOAK = int(os.environ.get("SOAK", "0"))
 # 500 and 200 are left of these after the warm-up.
 CYCLES = 850 if SOAK else 20
 LOSSES = 340 if SOAK else 8
-# NumPy keeps small arrays for others of the very same size, up to 3.6 MB of them; SQLite keeps 2 MB
-# of the file. What cycles of a few pictures fill within thousands, a camera fills within minutes.
+# NumPy keeps small arrays for others of the very same size, up to 3.6 MB in every thread; SQLite
+# keeps 2 MB of the file. Cycles of a few pictures fill that in their thousands, a camera in minutes.
 WARM_S = 120.0 if SOAK else 0.0
 # Share of the cycles until every thread's heap has its size.
 WARM_SHARE = 0.4
@@ -107,6 +107,7 @@ def test_losses_and_returns_of_a_source_leave_nothing_behind(tmp_path: Path) -> 
         ) as house:
             house.start("orchestrator")
             runner = house.start("runner", "--name", "one")
+            warm_up(house, server.url())
             scenario_id = house.add(server.url(), Parameters(detector="motion", fps=5))
             sizes = []
             for loss in range(LOSSES):
