@@ -23,7 +23,7 @@ SOAK = int(os.environ.get("SOAK", "0"))
 CYCLES = 850 if SOAK else 20
 LOSSES = 340 if SOAK else 8
 # NumPy keeps small arrays for others of the very same size, up to 3.6 MB in every thread; SQLite
-# keeps 2 MB of the file. Cycles of a few pictures fill that in their thousands, a camera in minutes.
+# keeps 2 MB of the file. Cycles of a few pictures fill that in thousands, a camera in minutes.
 WARM_S = 120.0 if SOAK else 0.0
 # Share of the cycles until every thread's heap has its size.
 WARM_SHARE = 0.4
