@@ -10,18 +10,16 @@ import hashlib
 import logging
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from vedette.clock import SystemClock
-from vedette.domain.errors import BadInput, ConfigError, Conflict, NotFound
+from vedette.domain.errors import ConfigError, Conflict, NotFound
 from vedette.domain.ids import RunnerId, SourceId, uuid7
 from vedette.settings import Settings
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from vedette.api.listening import Listen
     from vedette.api.options import ApiOptions
     from vedette.blobs.base import Blobs
     from vedette.bus.base import Bus
@@ -289,58 +288,6 @@ class _PipelineMaker:
         if path is None:
             raise NotFound(f"the uploaded video '{key}' is gone")
         return str(path), True
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where the API listens."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """True where only this machine can reach it."""
-        return self.host in {"127.0.0.1", "::1", "localhost"}
-
-    @property
-    def url(self) -> str:
-        """The address for people."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
-
-
-def parse_listen(text: str) -> Listen:
-    """Read `HOST:PORT`.
-
-    Raises:
-        BadInput: it is none.
-    """
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise BadInput(f"--listen {text}: write HOST:PORT, such as 127.0.0.1:8470")
-    return Listen(host, int(port))
-
-
-def listening_socket(listen: Listen) -> socket.socket:
-    """Take the port.
-
-    Raises:
-        ConfigError: somebody else has it, or the host is not ours.
-    """
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        taken.bind((listen.host, listen.port))
-        taken.listen(1024)
-    except OSError as error:
-        taken.close()
-        raise ConfigError(
-            f"{listen.host}:{listen.port}: {error.strerror}; name another with --listen HOST:PORT"
-        ) from error
-    return taken
 
 
 def load_token(path: Path) -> str:

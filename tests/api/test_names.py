@@ -9,9 +9,10 @@ import pytest
 
 from running_up import running_up
 from shell import vedette
+from vedette.api.listening import parse_listen
 from vedette.api.options import parse_hosts, parse_origins
 from vedette.domain.errors import ConfigError
-from vedette.roles import Engines, parse_listen
+from vedette.roles import Engines
 from vedette.settings import load_settings
 
 

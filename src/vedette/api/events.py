@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 from vedette.api import problems
 from vedette.api.asking import Moment
 from vedette.api.choosing import CURSOR_PATTERN, cursor_of, key_of, scenario_ids
-from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts, moment_or_none
+from vedette.api.parts import PAGE_DEFAULT, PAGE_MAX, Parts
+from vedette.domain.cloud_event import CloudEvent, cloud_event
 from vedette.domain.event import EventType
 from vedette.store.base import Transaction
 from vedette.store.statements.counting import EventKey, StoredEvent, event_rows
@@ -41,7 +42,7 @@ class EventView(BaseModel):
     time: datetime | None
     subject: str
     datacontenttype: str
-    scenario_id: Annotated[str, Field(serialization_alias="scenarioid")]
+    scenario_id: Annotated[str, Field(alias="scenarioid")]
     run: int
     sequence: int
     token: int
@@ -108,35 +109,19 @@ def event_routes(parts: Parts) -> APIRouter:
 
 
 def event_view(stored: StoredEvent) -> EventView:
+    """Give an event as the page has it."""
+    return EventView.model_validate(event_json(stored))
+
+
+def event_json(stored: StoredEvent) -> CloudEvent:
     """Give an event as CloudEvents writes it."""
-    event = stored.event
-    return EventView(
-        specversion="1.0",
-        id=stored.id,
-        source=f"/api/v1/scenarios/{stored.scenario_id}",
-        type=event.type,
-        time=moment_or_none(stored.captured_at_ms),
-        subject=event.place or f"track/{event.track_id}",
-        datacontenttype="application/json",
-        scenario_id=stored.scenario_id,
-        run=stored.run,
-        sequence=event.sequence,
+    return cloud_event(
+        stored.event,
+        stored.scenario_id,
+        stored.run,
         token=stored.token,
-        data=EventBody(
-            frame=event.frame,
-            pts_s=event.pts_s,
-            track_id=event.track_id,
-            label=event.label,
-            place=event.place,
-            direction=event.direction,
-            dwell_s=event.dwell_s,
-        ),
+        captured_at_ms=stored.captured_at_ms,
     )
-
-
-def event_json(stored: StoredEvent) -> dict[str, Any]:
-    """Give an event as a JSON object."""
-    return event_view(stored).model_dump(mode="json", by_alias=True)
 
 
 def milliseconds(at: datetime | None) -> int | None:

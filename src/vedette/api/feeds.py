@@ -24,6 +24,7 @@ from vedette.api.views import brief_of
 from vedette.blobs.base import Blobs
 from vedette.bus.base import Bus, Message
 from vedette.bus.topics import NOTICES, RESULTS
+from vedette.domain.cloud_event import CloudEvent
 from vedette.domain.errors import EngineError, NotFound
 from vedette.domain.ids import ScenarioId
 from vedette.results import reading
@@ -129,9 +130,7 @@ class LiveViews:
         )
         return list(page)
 
-    async def events(
-        self, scenario_id: str, position: Position, begin: int
-    ) -> list[dict[str, Any]]:
+    async def events(self, scenario_id: str, position: Position, begin: int) -> list[CloudEvent]:
         """Give committed events of a run from a number on."""
         found = await self._store.aread(
             lambda t: event_rows(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vedette.api.views import ScenarioBrief
+from vedette.domain.cloud_event import CloudEvent
 
 # What is kept for a reader that is behind: a page, which is a minute of a camera.
 ROWS_MAX = 1000
@@ -42,7 +43,7 @@ class News:
     scenario: ScenarioBrief
     totals: dict[str, Any] | None
     rows: list[dict[str, Any]] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[CloudEvent] = field(default_factory=list)
     rows_skipped: int = 0
     events_skipped: int = 0
     run: int = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +10,12 @@ from datetime import UTC, datetime
 
 from vedette.api.options import ApiOptions
 from vedette.blobs.base import Blobs
-from vedette.bus.base import Bus, Message
+from vedette.bus.base import Bus, Message, wake
 from vedette.bus.topics import COMMANDS
 from vedette.clock import Clock
-from vedette.domain.errors import BusUnavailable
 from vedette.domain.ids import uuid7
 from vedette.sealing import Seal
 from vedette.store.base import Store
-
-log = logging.getLogger(__name__)
 
 PAGE_MAX = 1000
 PAGE_DEFAULT = 100
@@ -58,10 +54,7 @@ class Parts:
 
     def wake_orchestrator(self, scenario_id: str) -> None:
         """Say that a command was accepted; if nobody hears, it is found by looking."""
-        try:
-            self.bus.publish([Message(COMMANDS, scenario_id)])
-        except BusUnavailable as error:
-            log.warning("nobody was told of a command: %s", error)
+        wake(self.bus, Message(COMMANDS, scenario_id))
 
 
 def moment(at_ms: int) -> datetime:

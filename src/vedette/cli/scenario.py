@@ -102,7 +102,7 @@ def start(
         fps=parse_fps(fps),
         tiles=None if tiles is None else parse_tiles(tiles),
         scene=read_scene_text(scene),
-        recorded_at=parse_moment(recorded_at),
+        recorded_at=parse_moment(recorded_at, option="--recorded-at"),
     )
     with Server(server) as vedette:
         if source_id is None:
@@ -228,8 +228,12 @@ def export(
             f"--predictions {predictions}: predictions are written as .jsonl, .csv or .parquet; "
             "end its name in one of them"
         )
-    bounds = {
-        "from": _wall_time("--from", from_), "to": _wall_time("--to", to),
+    from vedette.cli.starting import parse_moment
+
+    since, until = parse_moment(from_, option="--from"), parse_moment(to, option="--to")
+    bounds: dict[str, str | int | None] = {
+        "from": None if since is None else since.isoformat(),
+        "to": None if until is None else until.isoformat(),
         "from_frame": from_frame, "to_frame": to_frame,
     }  # fmt: skip
     with Server(server) as vedette:
@@ -321,25 +325,6 @@ def _watching_view(*, as_json: bool) -> View:
     if sys.stdout.isatty():
         return following.Board()
     return following.Lines(following.WATCH_LINE_PERIOD_S)
-
-
-def _wall_time(option: str, text: str | None) -> str | None:
-    """Give a moment as the API reads it.
-
-    Raises:
-        BadInput: it is none, or has no time zone.
-    """
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise BadInput(
-            f"{option} {text}: write date, time and zone, such as 2026-03-01T12:00:00+01:00"
-        )
-    return at.isoformat()
 
 
 def _write(pieces: Iterator[bytes], target: str) -> int:

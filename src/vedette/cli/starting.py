@@ -116,8 +116,12 @@ def read_scene_text(path: Path | None) -> str | None:
     return path.read_text(encoding="utf-8")
 
 
-def parse_moment(text: str | None) -> datetime | None:
+def parse_moment(text: str | None, *, option: str) -> datetime | None:
     """Read a moment with its time zone.
+
+    Args:
+        text: As a person writes it; None gives None.
+        option: Where they wrote it, for the message.
 
     Raises:
         BadInput: it is none, or has no zone.
@@ -130,7 +134,7 @@ def parse_moment(text: str | None) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise BadInput(
-            f"--recorded-at {text}: write date, time and zone, such as 2026-03-01T12:00:00+01:00"
+            f"{option} {text}: write date, time and zone, such as 2026-03-01T12:00:00+01:00"
         )
     return moment
 

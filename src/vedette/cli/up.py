@@ -20,8 +20,9 @@ from vedette.cli.exits import tells_errors
 from vedette.domain.errors import EngineError, VedetteError
 
 if TYPE_CHECKING:
+    from vedette.api.listening import Listen
     from vedette.cli.starting import StartRequest
-    from vedette.roles import Engines, Listen
+    from vedette.roles import Engines
     from vedette.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def up(
     _set_up_logging(verbose)
     request = _start_request(start, scene, detector)
     settings = _settings(data, listen)
-    from vedette.roles import Engines, UpLock, listening_socket, parse_listen
+    from vedette.api.listening import listening_socket, parse_listen
+    from vedette.roles import Engines, UpLock
 
     where = parse_listen(settings.listen)
     with ExitStack() as stack:
@@ -105,7 +107,7 @@ def api(
     """Answer people and programs over HTTP; one role of `vedette up`."""
     _set_up_logging(verbose)
     settings = _settings(data, listen)
-    from vedette.roles import listening_socket, parse_listen
+    from vedette.api.listening import listening_socket, parse_listen
 
     where = parse_listen(settings.listen)
     with _engines(settings) as engines, _stopping() as stop:
