@@ -27,12 +27,12 @@ BUS_ALONE = {"live_period_s": 300.0}
 @contextlib.contextmanager
 def watching(server: Running, scenario_id: str) -> Iterator[ClientConnection]:
     url = f"ws://127.0.0.1:{server.port}/api/v1/scenarios/{scenario_id}/live"
-    with connect(url, proxy=None, open_timeout=5) as connection:
+    with connect(url, proxy=None, open_timeout=60) as connection:
         yield connection
 
 
 def heard(connection: ClientConnection) -> dict[str, Any]:
-    return dict(json.loads(connection.recv(timeout=10)))
+    return dict(json.loads(connection.recv(timeout=60)))
 
 
 def frames_of(message: dict[str, Any]) -> list[int]:
@@ -269,7 +269,7 @@ def test_the_server_ends_while_somebody_watches(server: Running) -> None:
         heard(connection)
         begun_s = time.monotonic()
         server._server.should_exit = True
-        server._thread.join(10)
+        server._thread.join(60)
 
     assert not server._thread.is_alive()
     assert time.monotonic() - begun_s < 5

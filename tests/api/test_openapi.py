@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from .conftest import Running
 
 TOKEN = "a-token"
@@ -58,7 +56,6 @@ def test_the_document_names_the_token_where_one_is_asked_for(
     assert described["security"] == [{"token": []}]
 
 
-@pytest.mark.timeout(240)
 def test_nothing_that_can_be_asked_breaks_it(server: Running, tmp_path: Path) -> None:
     server.run(server.start()).commit(5, events=3)
     config = tmp_path / "schemathesis.toml"

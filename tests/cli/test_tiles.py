@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from running_up import running_up
 from shell import vedette
 from street_clip import make_street_clip
 from tiny_onnx import build_person_detector
 
 # It starts the server and half a dozen commands, a second or two each on a machine at rest.
-pytestmark = pytest.mark.timeout(180)
 
 
 def test_a_scenario_with_tiles_gives_the_rows_of_a_run_with_tiles(tmp_path: Path) -> None:

@@ -30,7 +30,6 @@ from vedette.training.recipe import card_of  # noqa: E402
 
 STREET = "synthetic://street?people=16&vehicles=8&seed=3&seconds=60&fps=2&width=480&height=270"
 # Of the child processes of one test: each loads PyTorch, and trains for some seconds.
-pytestmark = pytest.mark.timeout(150)
 
 
 @dataclass(frozen=True)

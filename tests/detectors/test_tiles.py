@@ -272,7 +272,6 @@ def test_the_cost_is_counted(tmp_path: Path) -> None:
     assert detector.cost.time_share == pytest.approx(0.8, abs=0.15)
 
 
-@pytest.mark.timeout(120)
 def test_yolox_finds_more_small_people_in_tiles_and_loses_no_large_ones(tmp_path: Path) -> None:
     data = Path(os.environ.get("VEDETTE_DATA", "/nowhere"))
     need("data", (data / "models").is_dir(), "VEDETTE_DATA names no folder of models and images")

@@ -272,4 +272,3 @@ TestOperations.settings = settings(
     phases=[Phase.reuse, Phase.generate],
 )
 # Thousands of transactions; a busy machine may take its time.
-pytestmark = pytest.mark.timeout(180)

@@ -27,7 +27,7 @@ from vedette.sinks.fanout import Fanout
 from vedette.sinks.text import prediction_sink
 
 PICTURE = grey_picture(64, 36)
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Notebook(Sink):

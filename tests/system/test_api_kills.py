@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
-import pytest
 
 from system.cluster import Cluster, cluster
 from vedette.domain.ids import ScenarioId
@@ -70,7 +69,7 @@ class Caller:
     def _is_decided(self, state: str) -> Callable[[], bool]:
         def decided() -> bool:
             try:
-                now = httpx.get(self.path, timeout=5, trust_env=False).json()
+                now = httpx.get(self.path, timeout=60, trust_env=False).json()
             except httpx.HTTPError:
                 return False
             return now["state"] == state and not now["waiting"]
@@ -84,7 +83,6 @@ class Caller:
             time.sleep(0.02)
 
 
-@pytest.mark.timeout(180)
 def test_what_the_api_accepted_acts_once_whoever_kills_it(tmp_path: Path) -> None:
     chance = random.Random(11)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -96,7 +94,7 @@ def test_what_the_api_accepted_acts_once_whoever_kills_it(tmp_path: Path) -> Non
         ids = [house.add(STREET, Parameters(detector="motion", fps=1)) for _ in range(3)]
         for scenario_id in ids:
             house.wait_for(
-                lambda one=scenario_id: house.scenario(one).run == 1, deadline_s=30, why="a run"
+                lambda one=scenario_id: house.scenario(one).run == 1, deadline_s=120, why="a run"
             )
         accepted_before = accepted(house)
         callers = [Caller(house.url, one, number) for number, one in enumerate(ids)]
@@ -105,7 +103,7 @@ def test_what_the_api_accepted_acts_once_whoever_kills_it(tmp_path: Path) -> Non
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.2, 1.2))
             api.kill()
-            api.wait(10)
+            api.wait(60)
             api = house.start("api", "--listen", listen)
         for caller in callers:
             caller.thread.join(DEADLINE_S * 2)

@@ -25,7 +25,7 @@ from vedette.store.base import Transaction
 from vedette.store.statements import scenarios
 
 STREET = "synthetic://street?people=1&vehicles=0&seed=1&seconds=4&width=320&height=180"
-DEADLINE_S = 25.0
+DEADLINE_S = 60.0
 
 
 class House:
@@ -78,7 +78,7 @@ def in_thread(role: Any) -> Iterator[None]:
         yield
     finally:
         role.stop()
-        thread.join(15)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -94,7 +94,6 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
             yield house
 
 
-@pytest.mark.timeout(60)
 def test_a_bus_that_is_gone_ends_no_run(house: House) -> None:
     house.running.bus.close()
 
@@ -104,7 +103,6 @@ def test_a_bus_that_is_gone_ends_no_run(house: House) -> None:
     assert house.runner.is_registered
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", ["work", "open", "read", "synthetic-street"])
 def test_a_thread_that_is_not_to_be_had_is_asked_for_again(
     house: House, name: str, monkeypatch: pytest.MonkeyPatch
@@ -141,7 +139,6 @@ class _BreaksOff(http.server.SimpleHTTPRequestHandler):
             outputfile.write(whole[: len(whole) // 2] if _BreaksOff.left >= 0 else whole)
 
 
-@pytest.mark.timeout(60)
 def test_a_file_whose_host_hangs_up_is_asked_for_again(house: House, tmp_path: Path) -> None:
     make_street_clip(tmp_path / "street.mkv", seed=1, seconds=8, fps=10, width=320, height=180)
     _BreaksOff.left = 2
@@ -167,4 +164,4 @@ def in_server(serving: http.server.ThreadingHTTPServer) -> Iterator[None]:
     finally:
         serving.shutdown()
         serving.server_close()
-        thread.join(5)
+        thread.join(60)

@@ -6,8 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
 from parts import need
 from rtsp_server import RTSPServer, missing
 from street_clip import make_street_clip
@@ -72,7 +70,6 @@ def library(folder: Path, code: str) -> str:
     return os.pathsep.join([str(folder / "library"), os.environ.get("PYTHONPATH", "")])
 
 
-@pytest.mark.timeout(120)
 def test_a_native_crash_costs_other_sources_one_failover_at_most(tmp_path: Path) -> None:
     paths = library(tmp_path, CRASHING_LIBRARY)
     make_street_clip(tmp_path / "good.mp4", seed=1, seconds=5, width=320, height=180)
@@ -84,14 +81,14 @@ def test_a_native_crash_costs_other_sources_one_failover_at_most(tmp_path: Path)
         for scenario_id in others:
             house.wait_for(
                 lambda scenario_id=scenario_id: house.rows(scenario_id),
-                deadline_s=20,
+                deadline_s=120,
                 why="results of the others",
             )
         crashing = house.add(str(tmp_path / "crash.mp4"), Parameters(detector="motion"))
-        first.wait(20)
+        first.wait(60)
         house.start("runner", "--name", "b-second")
         # Once among the others, and once more in a process of its own.
-        house.wait_for(lambda: len(deaths(house)) >= 2, deadline_s=40, why="the second crash")
+        house.wait_for(lambda: len(deaths(house)) >= 2, deadline_s=120, why="the second crash")
 
         culprit = house.scenario(crashing).source_id
         assert {source_id for source_id, _ in deaths(house)} == {culprit}
@@ -104,7 +101,6 @@ def test_a_native_crash_costs_other_sources_one_failover_at_most(tmp_path: Path)
         house.wait_for_state(crashing, ScenarioState.INACTIVE)
 
 
-@pytest.mark.timeout(240)
 def test_a_crash_in_a_live_sources_model_names_that_source(tmp_path: Path) -> None:
     need("rtsp", not missing(), missing())
     good = build_person_detector(tmp_path / "good.onnx")
@@ -123,14 +119,14 @@ def test_a_crash_in_a_live_sources_model_names_that_source(tmp_path: Path) -> No
             for scenario_id in others:
                 house.wait_for(
                     lambda scenario_id=scenario_id: house.rows(scenario_id),
-                    deadline_s=60,
+                    deadline_s=240,
                     why="results of the others",
                 )
 
             crashing = house.add(camera.url(), Parameters(detector=str(bad), fps=5))
             first.wait(60)
             house.start("runner", "--name", "b-second")
-            house.wait_for(lambda: len(deaths(house)) >= 2, deadline_s=60, why="the second crash")
+            house.wait_for(lambda: len(deaths(house)) >= 2, deadline_s=240, why="the second crash")
 
             culprit = house.scenario(crashing).source_id
             assert {source_id for source_id, _ in deaths(house)} == {culprit}

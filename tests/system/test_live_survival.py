@@ -82,7 +82,7 @@ class Watched:
             rows = self.house.rows(self.scenario_id)
             return len(rows) >= looks and captured_ms(rows[-looks]) > from_ms
 
-        self.house.wait_for(seen, deadline_s=90, why="live results")
+        self.house.wait_for(seen, deadline_s=240, why="live results")
 
     def holder(self) -> subprocess.Popen[str]:
         return self.runners[self.source()["holder"]]
@@ -100,7 +100,7 @@ class Watched:
         frozen, token = self.holder(), self.source()["token"]
         self.house.freeze(frozen)
         self.house.wait_for(
-            lambda: self.source()["token"] > token + 1, deadline_s=20, why="another holder"
+            lambda: self.source()["token"] > token + 1, deadline_s=120, why="another holder"
         )
         self.wait_for_looks(3)
         frozen.send_signal(signal.SIGCONT)
@@ -120,7 +120,7 @@ class Watched:
     def orchestrator_killed(self) -> None:
         """Nobody decides for a while: what runs goes on unseen by that."""
         self.orchestrator.kill()
-        self.orchestrator.wait(10)
+        self.orchestrator.wait(60)
         self.wait_for_looks(5)
         self.orchestrator = self.house.start("orchestrator")
 

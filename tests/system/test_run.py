@@ -91,7 +91,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
         child.stdout.readline()
         child.stdout.close()
         err = child.stderr.read().decode()
-        code = child.wait(30)
+        code = child.wait(60)
 
     assert "Traceback" not in err
     assert code == 0
@@ -144,7 +144,7 @@ def test_a_run_that_is_stopped_leaves_every_output_whole(number: int, tmp_path: 
         while "so far" not in (line := child.stderr.readline()):
             assert line, "the run ended by itself"
         child.send_signal(number)
-        told, err = child.communicate(timeout=20)
+        told, err = child.communicate(timeout=60)
 
     assert child.returncode == INTERRUPTED, err
     assert "stopped on request" in told
@@ -171,7 +171,7 @@ def test_ctrl_c_is_heard_while_nobody_reads_the_rows(tmp_path: Path) -> None:
             assert line, "the run ended by itself"
         time.sleep(1)
         child.send_signal(signal.SIGINT)
-        code = child.wait(20)
+        code = child.wait(60)
         child.stdout.close()
         err = child.stderr.read()
 
@@ -187,7 +187,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing_half_written(after_s: float, tmp_pa
         time.sleep(after_s)
         child.send_signal(signal.SIGINT)
         try:
-            _, err = child.communicate(timeout=15)
+            _, err = child.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             child.kill()
             raise
@@ -244,7 +244,7 @@ def test_a_detector_that_is_too_slow_for_a_live_camera_is_never_behind(
         drain = threading.Thread(target=lambda: told.append(child.stderr.read()))
         drain.start()
         rows.extend((time.time(), json.loads(line)) for line in child.stdout)
-        drain.join(30)
+        drain.join(60)
 
     from datetime import datetime
 
@@ -268,7 +268,6 @@ def test_the_summary_ends_with_the_truth_and_what_to_try_next(tmp_path: Path) ->
     assert "zone" not in without.out  # Its places mean nothing where nobody asked for them.
 
 
-@pytest.mark.timeout(240)
 def test_the_built_in_scene_is_counted_right_and_so_is_its_transcoded_copy(tmp_path: Path) -> None:
     address = BUILT_IN.format(seed=1)
     copy = tmp_path / "some film.mp4"
@@ -285,7 +284,6 @@ def test_the_built_in_scene_is_counted_right_and_so_is_its_transcoded_copy(tmp_p
     assert counted(summaries[1]) == counted(summaries[0])
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [2, 3])
 def test_other_seeds_come_out_within_one_object(seed: int, tmp_path: Path) -> None:
     address = BUILT_IN.format(seed=seed)

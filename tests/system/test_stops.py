@@ -59,7 +59,6 @@ def request_of(street: Path, tmp_path: Path):
     return make
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("detector", ["motion", "onnx"])
 def test_stopping_after_every_frame_changes_no_byte_of_the_rows(
     detector: str, request_of, tmp_path: Path
@@ -81,7 +80,6 @@ def test_stopping_after_every_frame_changes_no_byte_of_the_rows(
     assert counts_again == counts
 
 
-@pytest.mark.timeout(120)
 def test_stops_do_not_change_which_pictures_are_looked_at(request_of, tmp_path: Path) -> None:
     request = request_of("motion", fps="7/2")
     looks = FRAMES * 7 // 2 // FPS
@@ -95,7 +93,6 @@ def test_stops_do_not_change_which_pictures_are_looked_at(request_of, tmp_path: 
     assert again == rows
 
 
-@pytest.mark.timeout(120)
 def test_stops_change_no_byte_of_what_tiles_show(request_of, tmp_path: Path) -> None:
     request, frames = request_of("onnx", tiles="2x2"), 60
     (tmp_path / "whole").mkdir()

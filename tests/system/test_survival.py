@@ -164,7 +164,7 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
                     len(log.of(pid)) > began
                     or house.scenario(disturbed).status_reason is StatusReason.COMPLETED
                 ),
-                deadline_s=30,
+                deadline_s=120,
                 why="looks after a kill",
             )
             lead_s = LEADS_S.get(kind, 0.0)
@@ -174,11 +174,11 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
                 break
             prefixes.append(comparable(house.rows(disturbed)))
             runner.kill()
-            runner.wait(10)
+            runner.wait(60)
             killed += 1
             excused += looks_of_last_interval(log, runner.pid) + GROUPS[kind]
             runner = house.start("runner", "--name", f"after-{killed}")
-        finish(house, disturbed, deadline_s=90)
+        finish(house, disturbed, deadline_s=240)
 
         rows = comparable(house.rows(disturbed))
         assert rows == expected, f"seed {seed}"
@@ -192,7 +192,6 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
             assert prefix == rows[: len(prefix)]
 
 
-@pytest.mark.timeout(120)
 def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
     clip: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -200,7 +199,7 @@ def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
         house.start("orchestrator")
         runners = {"one": house.start("runner", "--name", "one")}
         scenario_id = house.add(clip("b-frames"), Parameters(detector="motion", plan=PLAN))
-        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=20, why="first results")
+        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=120, why="first results")
         runners["two"] = house.start("runner", "--name", "two")
 
         house.freeze(runners["one"])
@@ -241,7 +240,6 @@ SqliteStore(Path(sys.argv[1])).write(half)
 """
 
 
-@pytest.mark.timeout(120)
 def test_a_process_frozen_with_the_write_lock_holds_others_up_for_a_lease_at_most(
     clip: Callable[[str], str], tmp_path: Path
 ) -> None:
@@ -249,7 +247,7 @@ def test_a_process_frozen_with_the_write_lock_holds_others_up_for_a_lease_at_mos
         house.start("orchestrator")
         house.start("runner", "--name", "one")
         scenario_id = house.add(clip("b-frames"), Parameters(detector="motion", plan=PLAN))
-        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=20, why="first results")
+        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=120, why="first results")
 
         with subprocess.Popen(
             [sys.executable, "-c", FREEZES_INSIDE, str(house.folder)],
@@ -267,7 +265,7 @@ def test_a_process_frozen_with_the_write_lock_holds_others_up_for_a_lease_at_mos
                     why="results in spite of a frozen writer",
                 )
                 assert time.monotonic() - started_s < LEASE_S + 1
-                assert frozen.wait(5) == -signal.SIGKILL
+                assert frozen.wait(60) == -signal.SIGKILL
             finally:
                 frozen.kill()
         assert "killing a stopped process" in house.logs()
@@ -291,15 +289,15 @@ def test_commands_survive_kills_of_the_orchestrator_in_order_and_act_once(tmp_pa
             starts[scenario_id] += 1
             if turn % 3 == 0:
                 orchestrator.kill()
-                orchestrator.wait(10)
+                orchestrator.wait(60)
                 orchestrator = house.start("orchestrator")
 
         for scenario_id in ids:
-            house.wait_for_state(scenario_id, ScenarioState.ACTIVE, deadline_s=40)
+            house.wait_for_state(scenario_id, ScenarioState.ACTIVE, deadline_s=120)
         # A stop and a start that were both decided while it was on its way down are one new run.
         for scenario_id in ids:
             assert 1 <= house.scenario(scenario_id).run <= starts[scenario_id]
         for scenario_id in ids:
             house.command(scenario_id, "stop")
         for scenario_id in ids:
-            house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=40)
+            house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=120)

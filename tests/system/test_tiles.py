@@ -12,7 +12,6 @@ from shell import vedette
 from tiny_onnx import build_person_detector
 
 # Each starts the program a few times, which takes a second or two each on a machine at rest.
-pytestmark = pytest.mark.timeout(120)
 
 STREET = "synthetic://street?people=3&vehicles=1&seed=5&seconds=2&fps=10&width=640&height=360"
 

@@ -81,7 +81,6 @@ def test_a_second_one_on_the_folder_is_refused_by_the_name_of_the_first(
         assert up.get("/readyz").status_code == 200
 
 
-@pytest.mark.timeout(60)
 def test_beyond_loopback_nothing_is_told_to_whoever_shows_no_token(folder: Path) -> None:
     kept = folder / "api.token"
     with running_up(folder, "--start", SHORT, listen="0.0.0.0:0") as up:
@@ -108,14 +107,13 @@ def test_beyond_loopback_nothing_is_told_to_whoever_shows_no_token(folder: Path)
         assert up.cli("scenario", "list", VEDETTE_TOKEN=token).code == 0
 
 
-@pytest.mark.timeout(90)
 def test_ctrl_c_ends_it_in_order_and_the_next_one_goes_on(folder: Path) -> None:
     with running_up(folder, "--start", STREET, **PATIENT) as up:
         scenario_id = started_with(up)
         wait_for_frames(up, scenario_id, 50)
         # Somebody who looks on does not keep it.
         with connect(f"{up.url.replace('http', 'ws')}/api/v1/scenarios/{scenario_id}/live") as live:
-            live.recv(timeout=10)
+            live.recv(timeout=60)
             began_s = time.monotonic()
             code = up.interrupt()
             took_s = time.monotonic() - began_s
@@ -134,7 +132,6 @@ def test_ctrl_c_ends_it_in_order_and_the_next_one_goes_on(folder: Path) -> None:
         assert seen == list(range(len(seen)))
 
 
-@pytest.mark.timeout(120)
 def test_ctrl_c_ends_it_in_time_while_a_host_says_nothing_and_a_source_runs_apart(
     folder: Path,
 ) -> None:
@@ -160,7 +157,6 @@ def test_ctrl_c_ends_it_in_time_while_a_host_says_nothing_and_a_source_runs_apar
             assert "did not end in time role" not in again.log()
 
 
-@pytest.mark.timeout(120)
 def test_four_kills_in_a_row_leave_no_camera_in_the_dark(folder: Path) -> None:
     """More cameras than can run apart, all suspected of deaths that none of them caused."""
     count = 12
@@ -170,7 +166,7 @@ def test_four_kills_in_a_row_leave_no_camera_in_the_dark(folder: Path) -> None:
         with running_up(folder, VEDETTE_COMMIT_S="0.2") as up:
             for number in range(len(ids), count):
                 asked = {"url": street.format(number), "detector": "motion", "fps": 1}
-                answer = httpx.post(f"{up.url}/api/v1/scenarios", json=asked, timeout=10)
+                answer = httpx.post(f"{up.url}/api/v1/scenarios", json=asked, timeout=60)
                 ids.append(answer.json()["scenario_id"])
             before = [frames(up.scenario(one)) for one in ids]
             for one, least in zip(ids, before, strict=True):
@@ -183,7 +179,6 @@ def test_four_kills_in_a_row_leave_no_camera_in_the_dark(folder: Path) -> None:
             wait_for_frames(up, one, least + 1)
 
 
-@pytest.mark.timeout(120)
 def test_after_a_kill_the_next_one_continues_at_once(folder: Path) -> None:
     with running_up(folder, "--start", STREET, **PATIENT) as up:
         scenario_id = started_with(up)
@@ -206,7 +201,6 @@ def test_after_a_kill_the_next_one_continues_at_once(folder: Path) -> None:
     assert seen == list(range(len(seen)))
 
 
-@pytest.mark.timeout(120)
 def test_an_upload_that_is_no_video_fails_alone_and_says_why(folder: Path, tmp_path: Path) -> None:
     bad = {
         "huge.y4m": (
@@ -231,7 +225,6 @@ def test_an_upload_that_is_no_video_fails_alone_and_says_why(folder: Path, tmp_p
         wait_for_frames(up, good, frames(up.scenario(good)) + 5)
 
 
-@pytest.mark.timeout(90)
 def test_whoever_waits_for_the_end_sees_it_over_a_kill_and_a_restart(folder: Path) -> None:
     street = STREET.replace("seconds=300", "seconds=60")
     with running_up(folder) as up:
@@ -267,7 +260,6 @@ def street_clip(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("make", [street_clip, real_clip])
 def test_an_uploaded_clip_gives_the_rows_that_run_writes(
     make: Callable[[Path], Path], folder: Path, tmp_path: Path
@@ -299,7 +291,6 @@ def test_an_uploaded_clip_gives_the_rows_that_run_writes(
     assert {(row["scenario_id"], row["run"]) for row in rows} == {(scenario_id, "1")}
 
 
-@pytest.mark.timeout(90)
 def test_a_scenario_that_comes_with_it_is_made_once_per_folder(folder: Path) -> None:
     words = ["--start", SHORT, "--detector", "motion"]
     with running_up(folder, *words) as up:
@@ -323,7 +314,6 @@ def test_a_scenario_that_comes_with_it_is_made_once_per_folder(folder: Path) -> 
         assert len(listed) == 2
 
 
-@pytest.mark.timeout(60)
 def test_a_scenario_that_still_runs_goes_on_instead_of_beginning_anew(folder: Path) -> None:
     with running_up(folder, "--start", STREET) as up:
         scenario_id = started_with(up)
@@ -348,7 +338,6 @@ def test_the_end_of_the_built_in_scene_is_told_beside_its_truth(folder: Path) ->
         assert up.get("/readyz").status_code == 200
 
 
-@pytest.mark.timeout(60)
 def test_a_file_that_comes_with_it_is_uploaded_once(folder: Path, tmp_path: Path) -> None:
     clip = street_clip(tmp_path)
     for run in (1, 2):
@@ -446,7 +435,7 @@ def test_a_second_runner_of_the_same_name_is_refused_in_one_sentence(tmp_path: P
              "--name", "door"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )  # fmt: skip
 

@@ -117,7 +117,6 @@ def _any(seen: Seen) -> torch.Tensor:
     return torch.from_numpy(seen.answers[..., 4:5] * seen.answers[..., 5:]).amax(-1)
 
 
-@pytest.mark.timeout(120)
 def test_a_student_comes_to_see_and_say_what_its_teacher_does(example: Example) -> None:
     pictures = yard(6)
     for place in pictures.places:  # Not a word of what is there.

@@ -53,7 +53,6 @@ def kill_in_the_middle(folder: Path) -> None:
     assert child.wait(60) == -signal.SIGKILL
 
 
-@pytest.mark.timeout(120)  # A process of its own imports PyTorch.
 def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path, pictures: PictureSet
 ) -> None:
@@ -76,7 +75,6 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert [one.class_loss for one in again.curve] == [one.class_loss for one in whole.curve]
 
 
-@pytest.mark.timeout(120)
 def test_a_few_dozen_steps_on_few_pictures_lower_the_loss() -> None:
     training = new_training(samples=320, first_share=0.0, four_share=0.0, rate=0.1, busy=False)
 
