@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import insert
 
 from vedette.analytics.coverage import Covered
 from vedette.domain.count import BUCKET_MS, CountBucket, CountKind, Interval, WideBucket, rolled_up
@@ -18,6 +19,7 @@ from vedette.domain.event import Event, EventType
 from vedette.domain.ids import RunnerId, ScenarioId, SourceId, Token
 from vedette.domain.parameters import Parameters
 from vedette.domain.scenario import Scenario, ScenarioState, Wanted
+from vedette.store.schema import runs
 from vedette.store.sqlite import SqliteStore
 from vedette.store.statements.counting import (
     count_buckets,
@@ -42,6 +44,8 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
         scenario = Scenario(scenario_id, source_id, ScenarioState.ACTIVE, Wanted.ACTIVE, run=1)
         store.write(lambda t, s=source_id: add_source(t, s, name="camera", address="rtsp://a"))
         store.write(lambda t, s=scenario: add_scenario(t, s, Parameters()))
+        begun = {"scenario_id": scenario_id, "run": 1, "parameters": "{}", "started_at_ms": 0}
+        store.write(lambda t, b=begun: t.connection.execute(insert(runs).values(b)) and None)
     yield store
     store.close()
 

@@ -98,6 +98,8 @@ def test_what_the_first_schema_held_is_read_as_it_was_written(tmp_path: Path) ->
         (TaskState.COMPLETED, '{"y": "å"}'),
         (TaskState.IN_PROGRESS, None),
     ]
+    told = ask(partial(results.run_row, **of_run))
+    assert told is not None and told.events == 4, "the next event goes on behind them"
     assert ask(partial(history.aged_runs, before_ms=2 * T, after=("", 0), limit=9))[0] != []
     store.close()
 

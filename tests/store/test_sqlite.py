@@ -25,6 +25,8 @@ from vedette.store.sqlite import FILE_NAME, SqliteStore
 from vedette.store.statements import leases, outbox, scenarios, tasks
 
 WAIT_S = 60.0
+# The newest schema, and one that a test makes behind it.
+NEWEST, NEXT = migrating.HEAD, "9999"
 
 
 def _open_and_migrate(folder: Path) -> None:
@@ -421,9 +423,9 @@ def test_a_schema_change_that_fails_leaves_the_old_schema(
     (steps / "versions").mkdir(parents=True)
     for path in migrating.MIGRATIONS.rglob("*.py"):
         (steps / path.relative_to(migrating.MIGRATIONS)).write_bytes(path.read_bytes())
-    (steps / "versions" / "0002_next.py").write_text(
+    (steps / "versions" / f"{NEXT}_next.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0002', '0001'\n"
+        f"revision, down_revision = '{NEXT}', '{NEWEST}'\n"
         "def upgrade() -> None:\n"
         "    op.execute('CREATE TABLE half (id INTEGER)')\n"
         "    op.execute('DROP TABLE deaths')\n"
@@ -434,7 +436,7 @@ def test_a_schema_change_that_fails_leaves_the_old_schema(
     folder.mkdir()
     _made(folder)
     monkeypatch.setattr(migrating, "MIGRATIONS", steps)
-    monkeypatch.setattr(migrating, "HEAD", "0002")
+    monkeypatch.setattr(migrating, "HEAD", NEXT)
     store = SqliteStore(folder)
 
     with pytest.raises(SchemaMismatch, match="older"):
@@ -442,21 +444,21 @@ def test_a_schema_change_that_fails_leaves_the_old_schema(
     with pytest.raises(RuntimeError, match="fell over"):
         store.migrate()
 
-    assert store.read(lambda it: migrating.version(it.connection)) == "0001"
+    assert store.read(lambda it: migrating.version(it.connection)) == NEWEST
     tables = store.read(
         lambda it: it.connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
     )
     assert "deaths" in tables and "half" not in tables
-    (steps / "versions" / "0002_next.py").write_text(
+    (steps / "versions" / f"{NEXT}_next.py").write_text(
         "from alembic import op\n"
         "import sqlalchemy as sa\n"
-        "revision, down_revision = '0002', '0001'\n"
+        f"revision, down_revision = '{NEXT}', '{NEWEST}'\n"
         "def upgrade() -> None:\n"
         "    with op.batch_alter_table('scenarios') as table:\n"
         "        table.alter_column('detail', nullable=True)\n",
         encoding="utf-8",
     )
-    assert store.migrate() == ("0001", "0002")
+    assert store.migrate() == (NEWEST, NEXT)
     store.close()
 
 
@@ -467,9 +469,9 @@ def test_changing_a_table_deletes_nothing_that_refers_to_it(
     (steps / "versions").mkdir(parents=True)
     for path in migrating.MIGRATIONS.rglob("*.py"):
         (steps / path.relative_to(migrating.MIGRATIONS)).write_bytes(path.read_bytes())
-    (steps / "versions" / "0002_next.py").write_text(
+    (steps / "versions" / f"{NEXT}_next.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0002', '0001'\n"
+        f"revision, down_revision = '{NEXT}', '{NEWEST}'\n"
         "def upgrade() -> None:\n"
         "    with op.batch_alter_table('sources', recreate='always') as table:\n"
         "        table.alter_column('name', nullable=True)\n",
@@ -487,9 +489,9 @@ def test_changing_a_table_deletes_nothing_that_refers_to_it(
 
     store.write(add)
     monkeypatch.setattr(migrating, "MIGRATIONS", steps)
-    monkeypatch.setattr(migrating, "HEAD", "0002")
+    monkeypatch.setattr(migrating, "HEAD", NEXT)
 
-    assert store.migrate() == ("0001", "0002")
+    assert store.migrate() == (NEWEST, NEXT)
 
     assert store.read(lambda it: leases.deaths_since(it, SourceId("s"), 0)) == 1
     store.close()

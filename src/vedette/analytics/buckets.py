@@ -262,16 +262,16 @@ class Buckets:
 
     def _happen(self, event: Event) -> None:
         if event.type is EventType.TRACK_STARTED:
-            row = self._row((_OBJECT, "", event.label))
+            row = self._row((_OBJECT, "", event.label or ""))
             row.distinct += 1
         elif event.type is EventType.ZONE_ENTERED:
-            row = self._row((_ZONE, event.place or "", event.label))
+            row = self._row((_ZONE, event.place or "", event.label or ""))
             row.entered += 1
         elif event.type is EventType.ZONE_LEFT:
-            row = self._row((_ZONE, event.place or "", event.label))
+            row = self._row((_ZONE, event.place or "", event.label or ""))
             row.left += 1
         elif event.type is EventType.LINE_CROSSED:
-            row = self._row((_LINE, event.place or "", event.label))
+            row = self._row((_LINE, event.place or "", event.label or ""))
             if event.direction == "in":
                 row.crossed_in += 1
             else:

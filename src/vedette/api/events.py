@@ -21,15 +21,17 @@ _NAME = Query(min_length=1, max_length=200)
 
 
 class EventBody(BaseModel):
-    """What happened."""
+    """What happened; what happened to the camera has no frame and no track."""
 
-    frame: int
-    pts_s: float
-    track_id: int
-    label: str
+    frame: int | None
+    pts_s: float | None
+    track_id: int | None
+    label: str | None
     place: str | None
     direction: str | None
     dwell_s: float | None
+    cause: str | None
+    detail: str | None
 
 
 class EventView(BaseModel):

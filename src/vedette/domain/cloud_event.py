@@ -12,13 +12,15 @@ from vedette.domain.ids import ScenarioId, Token, event_id
 class EventData(TypedDict):
     """What happened."""
 
-    frame: int
-    pts_s: float
-    track_id: int
-    label: str
+    frame: int | None
+    pts_s: float | None
+    track_id: int | None
+    label: str | None
     place: str | None
     direction: str | None
     dwell_s: float | None
+    cause: str | None
+    detail: str | None
 
 
 class CloudEvent(TypedDict):
@@ -48,7 +50,8 @@ def cloud_event(
         scenario_id: Whose it is.
         run: Which start of it.
         token: Of whoever found it.
-        captured_at_ms: Wall time of its frame; None where unknown.
+        captured_at_ms: Wall time of its frame, or of its being found out where it has none; None
+            where unknown.
     """
     return {
         "specversion": "1.0",
@@ -56,7 +59,7 @@ def cloud_event(
         "source": f"/api/v1/scenarios/{scenario_id}",
         "type": str(event.type),
         "time": None if captured_at_ms is None else _written(captured_at_ms),
-        "subject": event.place or f"track/{event.track_id}",
+        "subject": _subject(event),
         "datacontenttype": "application/json",
         "scenarioid": scenario_id,
         "run": run,
@@ -70,8 +73,16 @@ def cloud_event(
             "place": event.place,
             "direction": event.direction,
             "dwell_s": event.dwell_s,
+            "cause": event.cause,
+            "detail": event.detail,
         },
     }
+
+
+def _subject(event: Event) -> str:
+    if event.track_id is None:
+        return "camera"
+    return event.place or f"track/{event.track_id}"
 
 
 def _written(at_ms: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -136,6 +137,9 @@ class Work:
         self._pipeline: Pipeline | None = None
         self._detector = ""
         self._slot = 0
+        # The source's health as last told, and the same where it could not be written down.
+        self._health: Health | None = None
+        self._health_untold: Health | None = None
         self._connected_mono_s = 0.0
         self._ladder = ladder
         name = f"work {assignment.scenario.id[-6:]}"
@@ -273,6 +277,8 @@ class Work:
         if slot == self._slot:
             return
         self._slot = slot
+        if self._health_untold is not None:
+            self._tell_health(self._health_untold)
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -327,8 +333,16 @@ class Work:
             health=health,
             source_id=scenario.source_id,
             token=self.assignment.token,
+            live=self._pipeline is not None and self._pipeline.live,
         )
-        self._store.submit(work)  # Health that cannot be written now is told the next time.
+        # What cannot be written now is told with the next results, or the next failure.
+        self._health, self._health_untold = health, None
+        self._store.submit(work).add_done_callback(partial(self._note_untold, health))
+
+    def _note_untold(self, health: Health, written: Future[None]) -> None:
+        """Take note of what could not be written down; called in the store's thread."""
+        if isinstance(written.exception(), StoreUnavailable) and self._health is health:
+            self._health_untold = health
 
     def _report(self, happening: Happening) -> None:
         """Tell the store, for as long as it takes; errors as `reports.report`."""

@@ -102,7 +102,7 @@ class SnapshotSink(Sink):
                 self._look(frame, found, found.track_id)
         if self._live:
             for event in scene.events:
-                if event.type is EventType.TRACK_ENDED:
+                if event.type is EventType.TRACK_ENDED and event.track_id is not None:
                     self._release(event.track_id)
 
     def finish(self) -> None:

@@ -161,6 +161,7 @@ runs = Table(
     Column("reason", Text),  # Why it ended.
     Column("facts", Text),  # JSON of what the stream is, once it was open.
     Column("totals", Text),  # JSON of frames and counts after the last commit.
+    Column("events", Integer, nullable=False, default=0, server_default="0"),  # Ever told.
     Column("trimmed_to_frame", BigInteger),  # Retention deleted the rows up to here.
     Column("health", Text),  # JSON of how the source does; see domain/health.
     PrimaryKeyConstraint("scenario_id", "run"),
@@ -245,14 +246,16 @@ events = Table(
     Column("run", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("type", Text, nullable=False),
-    Column("frame", BigInteger, nullable=False),
-    Column("pts_s", Float, nullable=False),
+    Column("frame", BigInteger),  # NULL, as is what follows: it happened to the camera.
+    Column("pts_s", Float),
     Column("captured_at_ms", BigInteger),
     Column("track_id", BigInteger),
     Column("label", Text),
     Column("place", Text),
     Column("direction", Text),
     Column("dwell_s", Float),
+    Column("cause", Text),
+    Column("detail", Text),
     Column("token", BigInteger, nullable=False),
     UniqueConstraint("scenario_id", "run", "sequence"),
 )

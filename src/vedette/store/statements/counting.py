@@ -361,4 +361,6 @@ def _event(row: Row[Any]) -> Event:
         place=row.place,
         direction=row.direction,
         dwell_s=row.dwell_s,
+        cause=row.cause,
+        detail=row.detail,
     )

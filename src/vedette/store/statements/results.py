@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,26 +9,21 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from vedette.domain.cloud_event import cloud_event
 from vedette.domain.count import CountBucket
 from vedette.domain.errors import StaleToken
 from vedette.domain.event import Event
-from vedette.domain.ids import RunnerId, ScenarioId, SourceId, Token, event_id
+from vedette.domain.ids import RunnerId, ScenarioId, SourceId, Token
 from vedette.domain.scenario import ScenarioState
 from vedette.store.base import Transaction
-from vedette.store.schema import checkpoints, counts, coverage, events, parts, runs, scenarios
-from vedette.store.statements import outbox
+from vedette.store.schema import checkpoints, counts, coverage, parts, runs, scenarios
 from vedette.store.statements.leases import require_token
-
-# The topic that `bus/topics` names so; the store knows no bus.
-EVENTS = "vedette.events"
+from vedette.store.statements.telling import tell_events
 
 # Every commit runs these: to build them anew would be a quarter of what a small commit takes.
 _RUN_OF = select(scenarios.c.run, scenarios.c.state).where(
     scenarios.c.id == bindparam("scenario_id")
 )
 _ADD_PART = insert(parts)
-_ADD_EVENTS = insert(events)
 _ADD_CHECKPOINT = insert(checkpoints)
 _REPLACE_CHECKPOINT = (
     update(checkpoints)
@@ -90,7 +84,8 @@ class Commit:
         holder: The runner.
         part: Rows; None where no frame was looked at.
         part_number: How many parts of the run were committed before.
-        events: In order; with the wall time (ms) of each one's frame, where known.
+        events: In order; with the wall time (ms) of each one's frame, where known. Numbered as they
+            are written.
         counts: The buckets that changed, whole.
         covered: Wall time intervals (ms) in which a live source was seen.
         checkpoint: All that the run remembers after the last of the rows.
@@ -154,10 +149,10 @@ def commit(transaction: Transaction, news: Commit) -> None:
                 "at_ms": transaction.wall_ms,
             },
         )
-    _save_events(transaction, own, news)
+    told = _save_events(transaction, news)
     _save_counts(transaction, own, news.counts)
     _save_coverage(transaction, own, news.covered)
-    _save_checkpoint(transaction, own, news)
+    _save_checkpoint(transaction, own, news, told)
     run(
         _TELL_OF_RUN,
         {
@@ -220,37 +215,11 @@ def _require_run(transaction: Transaction, news: Commit) -> None:
         )
 
 
-def _save_events(transaction: Transaction, own: dict[str, Any], news: Commit) -> None:
-    """Write events down, and have each told once that is committed."""
+def _save_events(transaction: Transaction, news: Commit) -> int | None:
+    """Write events down; give how many the run has told in all, None where none is new."""
     if not news.events:
-        return
-    of = (news.scenario_id, news.run)
-    transaction.connection.execute(
-        _ADD_EVENTS,
-        [
-            {
-                **own,
-                "id": event_id(*of, one.sequence),
-                "sequence": one.sequence,
-                "type": str(one.type),
-                "frame": one.frame,
-                "pts_s": one.pts_s,
-                "captured_at_ms": at_ms,
-                "track_id": one.track_id,
-                "label": one.label,
-                "place": one.place,
-                "direction": one.direction,
-                "dwell_s": one.dwell_s,
-                "token": news.token,
-            }
-            for one, at_ms in news.events
-        ],
-    )
-    written = [
-        cloud_event(one, *of, token=news.token, captured_at_ms=at_ms) for one, at_ms in news.events
-    ]
-    said = [(news.scenario_id, json.dumps(one)) for one in written]
-    outbox.add_all(transaction, EVENTS, said)
+        return None
+    return tell_events(transaction, news.scenario_id, news.run, news.events, token=news.token)
 
 
 def _save_counts(
@@ -306,11 +275,13 @@ def _save_coverage(
             run(insert(coverage).values(**own, from_ms=from_ms, to_ms=to_ms))
 
 
-def _save_checkpoint(transaction: Transaction, own: dict[str, Any], news: Commit) -> None:
+def _save_checkpoint(
+    transaction: Transaction, own: dict[str, Any], news: Commit, told: int | None
+) -> None:
     values = {
         "token": news.token,
         "parts": news.part_number + (news.part is not None),
-        "events": news.events[-1][0].sequence + 1 if news.events else None,
+        "events": told,
         "state": news.checkpoint,
     }
     run = transaction.connection.execute
