@@ -77,7 +77,7 @@ class Up:
             assert time.monotonic() < end_s, f"{scenario}\n{self.log()}"
             time.sleep(0.05)
 
-    def interrupt(self, *, deadline_s: float = 15.0) -> int:
+    def interrupt(self, *, deadline_s: float = 120.0) -> int:
         """Press Ctrl-C; give the exit code."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(deadline_s)

@@ -64,6 +64,7 @@ def test_a_newer_program_brings_a_database_up_to_date_and_an_older_one_then_refu
     older = migrate(tmp_path / "data")
 
     assert (told.code, told.out) == (0, f"schema 0001 -> {PROBE}\n"), told.err
-    assert all_rows(file)["events"] == events
+    kept = [{key: one[key] for key in events[0]} for one in all_rows(file)["events"]]
+    assert kept == events
     assert older.code == 2
     assert f"its schema {PROBE} is newer than this program's" in older.sentence()

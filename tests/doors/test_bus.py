@@ -16,6 +16,7 @@ import pytest
 
 import bus_child
 from bus_child import open_bus
+from pace import Pace
 from vedette.bus.base import Bus, Message
 from vedette.bus.local import PAYLOAD_BYTES_MAX, QUEUE_MAX
 from vedette.domain.errors import BusUnavailable
@@ -223,13 +224,14 @@ def test_a_stopped_listener_holds_up_neither_who_speaks_nor_who_listens(
     slowest_s = 0.0
 
     # Enough to fill every queue of the stopped one, with the longest messages there are.
-    for number in range(50):
-        began_s = time.monotonic()
-        bus.publish([Message("asks", str(number), "x" * PAYLOAD_BYTES_MAX)])
-        slowest_s = max(slowest_s, time.monotonic() - began_s)
-        assert ear.next().key == str(number)
+    with Pace() as pace:
+        for number in range(50):
+            began_s = time.monotonic()
+            bus.publish([Message("asks", str(number), "x" * PAYLOAD_BYTES_MAX)])
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            assert ear.next().key == str(number)
 
-    assert slowest_s < 1.0
+    assert slowest_s < pace.allowed(1.0), pace
 
 
 def test_a_slow_subscriber_holds_up_no_other(open_one: Open) -> None:
@@ -360,12 +362,13 @@ def test_another_process_hears_within_fifty_milliseconds(open_one: Open, start: 
     start("echo")
     took_s = []
 
-    for number in range(200):
-        began_s = time.monotonic()
-        bus.publish([Message("asks", str(number))])
-        ear.next()
-        took_s.append(time.monotonic() - began_s)
+    with Pace() as pace:
+        for number in range(200):
+            began_s = time.monotonic()
+            bus.publish([Message("asks", str(number))])
+            ear.next()
+            took_s.append(time.monotonic() - began_s)
 
     # There and back; the machine may be busy with other things for some of them.
     took_s.sort()
-    assert took_s[100] < 0.05
+    assert took_s[100] < pace.allowed(0.05), pace

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from pace import Pace
 from vedette.domain.errors import BadInput, SourceEnded, Stopped
 from vedette.domain.frame import Frame, PixelFormat
 from vedette.domain.packet import LOOK_AT_ALL, Packet
@@ -103,11 +104,11 @@ def test_close_at_any_moment_is_prompt_and_leaves_no_thread(packets_taken: int |
         for _ in range(packets_taken):
             next(stream)
 
-    begun_s = time.monotonic()
-    source.close()
-    source.close()
+    with Pace() as pace:
+        source.close()
+        source.close()
 
-    assert time.monotonic() - begun_s < 2
+    assert pace.kept(2), pace
     assert not makers()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from pace import Pace
 from parts import need
 from processes import children_of
 from rtsp_server import RTSPServer, missing
@@ -233,12 +233,12 @@ def test_a_stop_is_heeded_and_leaves_nothing_behind(case: Case, stage: Stage) ->
     for _ in range(case.rounds):
         scenario_id = case.enter(stage)
         runs = stage.show(scenario_id)["run"]
-        asked_s = time.monotonic()
-        stage.stop(scenario_id)
-        case.then(stage, scenario_id)
-        stage.wait_for(scenario_id, state="inactive")
+        with Pace() as pace:
+            stage.stop(scenario_id)
+            case.then(stage, scenario_id)
+            stage.wait_for(scenario_id, state="inactive")
 
-        assert time.monotonic() - asked_s <= STOP_S_MAX + case.more_s
+        assert pace.kept(STOP_S_MAX + case.more_s), pace
         after = stage.show(scenario_id)
         assert (after["wanted"], after["run"]) == ("inactive", runs)
         assert after["source"]["holder"] is None

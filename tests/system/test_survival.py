@@ -19,6 +19,7 @@ from pathlib import Path
 import av
 import pytest
 
+from pace import Pace
 from street_clip import make_street_clip
 from system.cluster import COMMIT_S, LEASE_S, Cluster, cluster
 from system.look_log import LookLog
@@ -206,7 +207,7 @@ def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
         frozen_with = max(house.tokens(scenario_id))
         house.wait_for(
             lambda: max(house.tokens(scenario_id)) > frozen_with,
-            deadline_s=3 * LEASE_S + 5,
+            deadline_s=120,
             why="results of the next holder",
         )
         time.sleep(2 * LEASE_S)
@@ -257,14 +258,14 @@ def test_a_process_frozen_with_the_write_lock_holds_others_up_for_a_lease_at_mos
             try:
                 assert frozen.stdout is not None
                 assert frozen.stdout.readline() == "inside\n"
-                started_s = time.monotonic()
                 parts = len(house.tokens(scenario_id))
-                house.wait_for(
-                    lambda: len(house.tokens(scenario_id)) > parts,
-                    deadline_s=LEASE_S + 2,
-                    why="results in spite of a frozen writer",
-                )
-                assert time.monotonic() - started_s < LEASE_S + 1
+                with Pace() as pace:
+                    house.wait_for(
+                        lambda: len(house.tokens(scenario_id)) > parts,
+                        deadline_s=120,
+                        why="results in spite of a frozen writer",
+                    )
+                assert pace.kept(LEASE_S + 1), pace
                 assert frozen.wait(60) == -signal.SIGKILL
             finally:
                 frozen.kill()
