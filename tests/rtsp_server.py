@@ -20,7 +20,7 @@ DISTRIBUTION_PYTHON = "/usr/bin/python3"
 PATH = "/camera"
 FPS = 25
 BALL, TIME_CODES = "ball", "time codes"
-_START_S = 60.0
+_START_S = 240.0
 
 
 class RTSPServer:

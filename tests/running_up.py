@@ -15,7 +15,7 @@ import httpx
 
 from shell import Told, command, environment, heeding_interrupts, vedette
 
-READY_S = 60.0
+READY_S = 240.0
 
 
 class Up:
@@ -39,7 +39,7 @@ class Up:
         assert found is not None, listening
         self.url = found[0]
 
-    def wait_for(self, words: str, *, deadline_s: float = 120.0) -> str:
+    def wait_for(self, words: str, *, deadline_s: float = 240.0) -> str:
         """Wait for a line with these words on standard output, and give it."""
         with self._changed:
             there = self._changed.wait_for(
@@ -56,7 +56,7 @@ class Up:
 
     def get(self, path: str) -> httpx.Response:
         """Ask it something."""
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=60) as client:
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=240) as client:
             return client.get(path)
 
     def scenario(self, scenario_id: str) -> dict:
@@ -66,7 +66,7 @@ class Up:
         return answer.json()
 
     def wait_until(
-        self, scenario_id: str, what: Callable[[dict], object], *, deadline_s: float = 120.0
+        self, scenario_id: str, what: Callable[[dict], object], *, deadline_s: float = 240.0
     ) -> dict:
         """Wait until something holds of a scenario, and give it."""
         end_s = time.monotonic() + deadline_s
@@ -77,7 +77,7 @@ class Up:
             assert time.monotonic() < end_s, f"{scenario}\n{self.log()}"
             time.sleep(0.05)
 
-    def interrupt(self, *, deadline_s: float = 120.0) -> int:
+    def interrupt(self, *, deadline_s: float = 240.0) -> int:
         """Press Ctrl-C; give the exit code."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(deadline_s)
@@ -87,7 +87,7 @@ class Up:
     def kill(self) -> None:
         """End it with -9, at whatever moment; again does nothing."""
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(240)
         self._close()
 
     def log(self) -> str:
@@ -104,7 +104,7 @@ class Up:
             self._changed.notify_all()
 
     def _close(self) -> None:
-        self._reader.join(60)
+        self._reader.join(240)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._err.close()

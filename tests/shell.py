@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 # How the one line begins that tells which detector `auto` took.
 AUTO_NOTES = (
     "vedette: no model is installed", "vedette: the model that comes with Vedette cannot be used",

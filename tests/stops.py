@@ -15,7 +15,7 @@ PRELOADED = [
     "vedette.sinks.text", "vedette.sources.file", "vedette.wiring",
 ]  # fmt: skip
 
-CHILD_S = 60.0
+CHILD_S = 240.0
 
 
 def one_leg(

@@ -83,13 +83,13 @@ class Running:
             target=lambda: asyncio.run(self._server.serve([self._socket])), name="api"
         )
         self._thread.start()
-        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=240, trust_env=False)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
         self._server.should_exit = True
-        self._thread.join(60)
+        self._thread.join(240)
         assert not self._thread.is_alive(), "the server did not end"
         self._socket.close()
         self.bus.close()

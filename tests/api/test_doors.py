@@ -115,8 +115,8 @@ def live(server: Running, scenario_id: str, *, name: str = "127.0.0.1", **option
     """Open the websocket under some name of this machine, and hear what it says first."""
     url = f"ws://{name}:{server.port}/api/v1/scenarios/{scenario_id}/live"
     here = socket.create_connection(("127.0.0.1", server.port))
-    with connect(url, sock=here, proxy=None, open_timeout=60, **options) as opened:
-        opened.recv(timeout=60)
+    with connect(url, sock=here, proxy=None, open_timeout=240, **options) as opened:
+        opened.recv(timeout=240)
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,12 @@ BUS_ALONE = {"live_period_s": 300.0}
 @contextlib.contextmanager
 def watching(server: Running, scenario_id: str) -> Iterator[ClientConnection]:
     url = f"ws://127.0.0.1:{server.port}/api/v1/scenarios/{scenario_id}/live"
-    with connect(url, proxy=None, open_timeout=60) as connection:
+    with connect(url, proxy=None, open_timeout=240) as connection:
         yield connection
 
 
 def heard(connection: ClientConnection) -> dict[str, Any]:
-    return dict(json.loads(connection.recv(timeout=60)))
+    return dict(json.loads(connection.recv(timeout=240)))
 
 
 def frames_of(message: dict[str, Any]) -> list[int]:
@@ -270,7 +270,7 @@ def test_the_server_ends_while_somebody_watches(server: Running) -> None:
         heard(connection)
         with Pace() as pace:
             server._server.should_exit = True
-            server._thread.join(60)
+            server._thread.join(240)
 
     assert not server._thread.is_alive()
     assert pace.kept(5), pace

@@ -43,7 +43,7 @@ ORIGINS = {
 def _status(url: str, method: str, **headers: str) -> int:
     body = {} if method == "POST" else None
     answer = httpx.request(
-        method, f"{url}/api/v1/scenarios", headers=headers, json=body, trust_env=False, timeout=60
+        method, f"{url}/api/v1/scenarios", headers=headers, json=body, trust_env=False, timeout=240
     )
     return answer.status_code
 

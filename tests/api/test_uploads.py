@@ -104,7 +104,7 @@ class SlowDisk(FileBlobs):
         self.let = threading.Event()
 
     def put(self, key: str, content: bytes | Iterable[bytes]) -> int:
-        assert self.let.wait(60)
+        assert self.let.wait(240)
         return super().put(key, content)
 
 
@@ -129,7 +129,7 @@ def test_who_sends_faster_than_the_disk_writes_is_made_to_wait(
         held_back = len(sent)
         disk.let.set()
 
-        assert answer.result(60).status_code == 202
+        assert answer.result(240).status_code == 202
     assert held_back < 24  # Of 64; what the kernel's buffers hold is no memory of ours.
     assert list(stored(server).values()) == [64 << 20]
 
@@ -157,7 +157,7 @@ def test_a_silent_upload_is_given_up(serve: Callable[..., Running]) -> None:
         "Content-Length: 1000\r\n\r\n"
     ).encode()
 
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=240) as connection:
         connection.sendall(head + part("video", b"x" * 10, file="a.mp4"))
         answer = b""
         while b"}" not in answer:

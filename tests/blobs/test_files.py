@@ -66,17 +66,17 @@ def test_writer_that_lives_keeps_its_file_however_old_a_jumped_clock_makes_it(fo
     def content() -> Iterator[bytes]:
         yield b"half"
         begun.set()
-        go_on.wait(60)
+        go_on.wait(240)
         yield b" and half"
 
     writer = threading.Thread(target=blobs.put, args=("one", content()))
     writer.start()
-    begun.wait(60)
+    begun.wait(240)
     for path in (folder / HIDDEN).iterdir():
         os.utime(path, LONG_AGO)
     FileBlobs(folder)
     go_on.set()
-    writer.join(60)
+    writer.join(240)
 
     assert blobs.get("one") == b"half and half"
 

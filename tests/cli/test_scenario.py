@@ -217,7 +217,7 @@ def watching(up: Up, scenario_id: str, **streams: int) -> Iterator[subprocess.Po
         yield process
     finally:
         process.kill()
-        process.wait(60)
+        process.wait(240)
         if process.stderr is not None:
             process.stderr.close()
 
@@ -230,7 +230,7 @@ def test_watch_ends_at_ctrl_c_and_the_scenario_goes_on(up: Up) -> None:
         assert process.stderr is not None
         first = process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        code = process.wait(60)
+        code = process.wait(240)
 
     assert first.startswith(b"street: active")
     assert code == 130
@@ -251,7 +251,7 @@ def test_watch_shows_rows_and_counts_in_place_on_a_terminal(up: Up, clip: Path) 
         except OSError:  # The other end is gone.
             pass
         os.close(ours)
-        code = process.wait(60)
+        code = process.wait(240)
 
     assert code == 0
     assert b"frame 79" in drawn
@@ -359,7 +359,7 @@ def test_an_upload_is_never_whole_in_memory(up: Up, tmp_path: Path) -> None:
     )
     told = subprocess.run(
         [sys.executable, "-c", watched, "scenario", "start", str(large), "--server", up.url],
-        env=environment(up.cache_dir), capture_output=True, text=True, check=True, timeout=60,
+        env=environment(up.cache_dir), capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
 
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", told.stdout)
@@ -522,7 +522,7 @@ def test_ctrl_c_while_waiting_leaves_the_scenario_running(up: Up) -> None:
         scenario_id = process.stdout.readline().split()[1]
         up.wait_until(scenario_id, lambda one: one["state"] == "active")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
 
     told = Told(process.returncode, "", err)
     assert told.code == 130

@@ -189,7 +189,7 @@ def test_a_second_start_does_not_import_onnx(model: Path, tmp_path: Path) -> Non
     )
 
     out = subprocess.run(
-        [sys.executable, "-c", start], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", start], capture_output=True, text=True, check=True, timeout=240
     ).stdout
 
     assert out.split() == ["True", "False"]

@@ -202,7 +202,7 @@ def test_a_server_that_falls_silent_is_given_up(model, shelf, content, serve, tm
     def stall(request: BaseHTTPRequestHandler) -> None:
         sends(content[:1000], said=len(content))(request)
         request.wfile.flush()
-        awake.wait(60)
+        awake.wait(240)
 
     mirror = serve(stall)
     try:
@@ -283,7 +283,7 @@ def test_a_full_disk_is_told_as_the_folders_trouble(model, content, serve, tmp_p
     (tmp_path / "c.toml").write_text(card_toml(model.card))
 
     out = subprocess.run(
-        [sys.executable, "-c", attempt], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", attempt], capture_output=True, text=True, check=True, timeout=240
     ).stdout
 
     assert "cannot be written: File too large" in out
@@ -299,7 +299,7 @@ def test_two_at_once_both_end_with_the_model_or_a_word(model, shelf, content, se
         def wait_once(*_: int, seen: list[int] = []) -> None:  # noqa: B006
             if not seen:
                 seen.append(1)
-                gate.wait(60)
+                gate.wait(240)
 
         try:
             ended.append(pulled(model, shelf, mirror, progress=wait_once))
@@ -310,7 +310,7 @@ def test_two_at_once_both_end_with_the_model_or_a_word(model, shelf, content, se
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
 
     assert len(ended) == 2
     assert shelf.resolve("tiny")[0].read_bytes() == content

@@ -177,7 +177,7 @@ def test_writers_and_deleters_at_once_leave_whole_blobs(blobs: Blobs) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
 
     assert failures == []
     assert seen <= set(contents)

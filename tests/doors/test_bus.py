@@ -21,7 +21,7 @@ from vedette.bus.base import Bus, Message
 from vedette.bus.local import PAYLOAD_BYTES_MAX, QUEUE_MAX
 from vedette.domain.errors import BusUnavailable
 
-WAIT_S = 60.0
+WAIT_S = 240.0
 
 Open = Callable[[], Bus]
 Start = Callable[..., "subprocess.Popen[str]"]

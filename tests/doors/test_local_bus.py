@@ -13,7 +13,7 @@ from vedette.bus.base import Message
 from vedette.bus.local import LocalBus
 from vedette.domain.errors import BusUnavailable
 
-WAIT_S = 60.0
+WAIT_S = 240.0
 
 
 def test_a_data_directory_may_have_a_long_name(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from vedette.domain.errors import Conflict, StaleToken, StoreUnavailable
 from vedette.store.base import Store, Transaction
 from vedette.store.statements import outbox
 
-WAIT_S = 60.0
+WAIT_S = 240.0
 MANY = 100_000
 
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -81,7 +81,7 @@ def test_help_imports_no_room_and_nothing_heavy(words: list[str]) -> None:
     )
 
     out = subprocess.run(
-        [sys.executable, "-c", watch], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", watch], capture_output=True, text=True, check=True, timeout=240
     ).stdout
 
     loaded = out.split("LOADED", 1)[1].split()
@@ -99,7 +99,7 @@ def test_every_verb_shows_an_example_in_its_help() -> None:
     ):  # fmt: skip
         out = subprocess.run(
             [sys.executable, "-m", "vedette", *words, "--help"],
-            capture_output=True, text=True, check=True, timeout=60,
+            capture_output=True, text=True, check=True, timeout=240,
         ).stdout  # fmt: skip
 
         assert re.search(r"Example", out), words

@@ -475,7 +475,7 @@ def test_two_orchestrators_at_once_carry_every_command_out_once(world: World) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     world.settle()
 
     assert {("active", 2)} == {(world.state(name), world.scenario(name).run) for name in names}
@@ -564,7 +564,7 @@ def test_the_role_hears_a_command_and_ends_soon_when_told(world: World, tmp_path
     await_true(is_granted)
     await_true(lambda: len(told) == 2)
     orchestrator.stop()
-    thread.join(60)
+    thread.join(240)
 
     assert not thread.is_alive()
     bus.close()
@@ -580,7 +580,7 @@ def test_the_role_looks_by_itself_where_every_message_is_lost(world: World) -> N
 
     await_true(lambda: world.state("door") == "init_startup")
     orchestrator.stop()
-    thread.join(60)
+    thread.join(240)
 
     assert not thread.is_alive()
 
@@ -603,10 +603,10 @@ def test_the_role_survives_a_store_that_is_away(
         thread = threading.Thread(target=orchestrator.run)
         thread.start()
         for _ in range(4):
-            assert failures.acquire(timeout=60)
+            assert failures.acquire(timeout=240)
     await_true(lambda: world.state("door") == "init_startup")
     orchestrator.stop()
-    thread.join(60)
+    thread.join(240)
 
     assert not thread.is_alive()
     lines = [one for one in caplog.messages if "did not answer" in one]

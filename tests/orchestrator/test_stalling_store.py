@@ -48,7 +48,7 @@ def stalls(database: Path, *, stall_s: float, pause_s: float) -> Iterator[None]:
     over = threading.Event()
 
     def stall() -> None:
-        connection = sqlite3.connect(database, timeout=60, isolation_level=None)
+        connection = sqlite3.connect(database, timeout=240, isolation_level=None)
         while not over.wait(pause_s):
             connection.execute("BEGIN IMMEDIATE")
             over.wait(stall_s)

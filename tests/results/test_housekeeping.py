@@ -166,7 +166,7 @@ def test_a_housekeeper_does_all_of_it_by_itself_and_outlives_an_engine_that_is_a
             time.sleep(0.01)
     finally:
         keeper.stop()
-        thread.join(60)
+        thread.join(240)
 
     assert (tasks_left(store), blob_keys(blobs), thread.is_alive()) == (0, [], False)
 

@@ -261,7 +261,7 @@ def test_reader_does_not_see_parts_being_settled(
     settler.start()
     read: list[list[str]] = [lines(run.rows()) for _ in range(10)]
     stop.set()
-    settler.join(60)
+    settler.join(240)
 
     assert failures == []
     assert all(one == lines(made) for one in read)

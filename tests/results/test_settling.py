@@ -375,7 +375,7 @@ def test_settlers_at_once_and_a_runner_that_commits_meanwhile(
     while_settling = run.rows()
     stop.set()
     for thread in settlers:
-        thread.join(60)
+        thread.join(240)
     run.end()
     Settler(store, blobs).run_once()
 

@@ -10,7 +10,7 @@ import pytest
 from vedette.domain.errors import SourceEnded, StreamCause
 from vedette.runner.ahead import WAIT_S, Ahead, Stop
 
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 def wait_until(what: object) -> None:

@@ -19,7 +19,7 @@ from vedette.runner.ahead import JOIN_S, Stop
 from vedette.runner.crew import SPARE_IN_FLIGHT, Crew, in_order
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 class Watched(ScriptedDetector):

@@ -19,7 +19,7 @@ from vedette.runner.crew import Crew, in_order
 from vedette.runner.newest import Newest
 
 PICTURE = np.zeros((8, 8, 3), np.uint8)
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 
 class Held(ScriptedDetector):

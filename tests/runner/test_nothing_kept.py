@@ -57,7 +57,7 @@ def run(house: Wiring, address: str, watch: Callable[[Frame, Scene], None]) -> N
             pipeline.run()
     finally:
         pipeline.close()
-        assert pipeline.join(60)
+        assert pipeline.join(240)
 
 
 def test_a_source_that_was_lost_leaves_nothing_to_the_collector(

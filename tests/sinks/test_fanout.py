@@ -28,7 +28,7 @@ from vedette.sinks.fanout import Fanout
 from vedette.sinks.text import prediction_sink
 
 PICTURE = grey_picture(64, 36)
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 class Notebook(Sink):

@@ -274,5 +274,5 @@ def _written_while_read(sink: Sink, reading: int, count: int) -> list[bytes]:
     reader.start()
     for _ in range(count):
         sink.write(*SEEN[0])
-    reader.join(60)
+    reader.join(240)
     return bytes(got).splitlines()

@@ -149,7 +149,7 @@ class _Stalling(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(self.length))
         self.end_headers()
         self.wfile.write(self.begin)
-        self.over.wait(60)
+        self.over.wait(240)
 
 
 def test_a_source_closed_while_another_thread_opens_it_stops_that_thread(
@@ -176,7 +176,7 @@ def test_a_source_closed_while_another_thread_opens_it_stops_that_thread(
         time.sleep(0.01)
     looking_ahead = source._container is not None and opener.is_alive()
     source.close()
-    opener.join(60)
+    opener.join(240)
     _Stalling.over.set()
 
     assert looking_ahead

@@ -19,7 +19,7 @@ from vedette.sources.street.pipe import PIPE_BYTES_MAX, Pipe
 from vedette.sources.synthetic import SyntheticSource
 
 SMALL = "synthetic://street?width=320&height=180&fps=10&seconds=4&people=3&vehicles=1&seed=1"
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 def read(address: str, resume_at: Position | None = None) -> tuple[list[Packet], list[Frame]]:

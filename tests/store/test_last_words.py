@@ -55,7 +55,7 @@ def run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[s
     """Have a process of its own begin and then do as told."""
     return subprocess.run(
         [sys.executable, "-c", BEGIN + script, str(folder), *words],
-        timeout=60,
+        timeout=240,
         check=False,
         capture_output=True,
         text=True,
@@ -175,8 +175,8 @@ def test_who_has_lived_for_days_still_names_the_source_after_others_began(tmp_pa
 
     # When another one starts, and only then the first crashes
     beginning = BEGIN.replace('"one"', '"two"').replace("first-life", "another-life")
-    subprocess.run([sys.executable, "-c", beginning, str(tmp_path)], timeout=60, check=True)
-    living.communicate("\n", timeout=60)
+    subprocess.run([sys.executable, "-c", beginning, str(tmp_path)], timeout=240, check=True)
+    living.communicate("\n", timeout=240)
 
     assert living.returncode == -signal.SIGSEGV
     assert named(tmp_path) == SourceId("culprit")

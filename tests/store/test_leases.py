@@ -32,7 +32,7 @@ from vedette.store.statements.results import Commit, FreshPart
 LEASE_MS = 60_000
 S, T = SourceId("s"), SourceId("t")
 R, Q = RunnerId("r"), RunnerId("q")
-WAIT_S = 60.0
+WAIT_S = 240.0
 
 
 def _source(it: Transaction, source_id: SourceId) -> None:

@@ -90,7 +90,7 @@ def test_the_built_package_brings_the_migrations(tmp_path: Path) -> None:
 
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
-        cwd=ROOT, check=True, capture_output=True, timeout=60,
+        cwd=ROOT, check=True, capture_output=True, timeout=240,
     )  # fmt: skip
 
     (wheel,) = tmp_path.glob("*.whl")

@@ -278,7 +278,7 @@ def test_killed_workers_lose_no_task_and_double_none(store: Store, tmp_path: Pat
         killed.wait()
         workers[victim] = start()
     for worker in workers:
-        assert worker.wait(60) == 0
+        assert worker.wait(240) == 0
 
     rows = store.read(lambda it: tasks.list_tasks(it, limit=count + 1))
     said = [line for child in started for line in (child.communicate()[0] or "").split()]

@@ -60,7 +60,7 @@ class Cluster:
                 os.kill(process.pid, signal.SIGCONT)
             process.kill()
         for process in self.processes:
-            process.wait(60)
+            process.wait(240)
             if process.stdout is not None:
                 process.stdout.close()
         self.bus.close()
@@ -91,13 +91,13 @@ class Cluster:
 
     def get(self, path: str, **asked: object) -> Any:
         """Ask the API; it answers."""
-        answer = httpx.get(f"{self.url}{path}", params=asked, trust_env=False, timeout=60)
+        answer = httpx.get(f"{self.url}{path}", params=asked, trust_env=False, timeout=240)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, path: str, body: object = None) -> Any:
         """Ask the API for something; it accepts."""
-        answer = httpx.post(f"{self.url}{path}", json=body, trust_env=False, timeout=60)
+        answer = httpx.post(f"{self.url}{path}", json=body, trust_env=False, timeout=240)
         assert answer.status_code == 202, answer.text
         return answer.json()
 
@@ -185,7 +185,7 @@ class Cluster:
             time.sleep(0.02)
 
     def wait_for_state(
-        self, scenario_id: ScenarioId, state: ScenarioState, *, deadline_s: float = 120
+        self, scenario_id: ScenarioId, state: ScenarioState, *, deadline_s: float = 240
     ) -> Scenario:
         def reached() -> bool:
             # A new one rests until its first command is decided.

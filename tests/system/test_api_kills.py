@@ -20,7 +20,7 @@ from vedette.store.sqlite_file import FILE_NAME
 
 STREET = "synthetic://street?people=1&vehicles=0&seed=1&seconds=3600&width=320&height=180"
 ROUNDS, KILLS = 8, 5
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 class Caller:
@@ -69,7 +69,7 @@ class Caller:
     def _is_decided(self, state: str) -> Callable[[], bool]:
         def decided() -> bool:
             try:
-                now = httpx.get(self.path, timeout=60, trust_env=False).json()
+                now = httpx.get(self.path, timeout=240, trust_env=False).json()
             except httpx.HTTPError:
                 return False
             return now["state"] == state and not now["waiting"]
@@ -94,7 +94,7 @@ def test_what_the_api_accepted_acts_once_whoever_kills_it(tmp_path: Path) -> Non
         ids = [house.add(STREET, Parameters(detector="motion", fps=1)) for _ in range(3)]
         for scenario_id in ids:
             house.wait_for(
-                lambda one=scenario_id: house.scenario(one).run == 1, deadline_s=120, why="a run"
+                lambda one=scenario_id: house.scenario(one).run == 1, deadline_s=240, why="a run"
             )
         accepted_before = accepted(house)
         callers = [Caller(house.url, one, number) for number, one in enumerate(ids)]
@@ -103,7 +103,7 @@ def test_what_the_api_accepted_acts_once_whoever_kills_it(tmp_path: Path) -> Non
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.2, 1.2))
             api.kill()
-            api.wait(60)
+            api.wait(240)
             api = house.start("api", "--listen", listen)
         for caller in callers:
             caller.thread.join(DEADLINE_S * 2)

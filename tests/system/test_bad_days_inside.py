@@ -25,7 +25,7 @@ from vedette.store.base import Transaction
 from vedette.store.statements import scenarios
 
 STREET = "synthetic://street?people=1&vehicles=0&seed=1&seconds=4&width=320&height=180"
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 
 class House:
@@ -78,7 +78,7 @@ def in_thread(role: Any) -> Iterator[None]:
         yield
     finally:
         role.stop()
-        thread.join(60)
+        thread.join(240)
         assert not thread.is_alive()
 
 
@@ -164,4 +164,4 @@ def in_server(serving: http.server.ThreadingHTTPServer) -> Iterator[None]:
     finally:
         serving.shutdown()
         serving.server_close()
-        thread.join(60)
+        thread.join(240)

@@ -39,7 +39,7 @@ class Gate:
         self.scenario_id: ScenarioId = house.add(
             self.camera.url(), Parameters(detector="motion", fps=5)
         )
-        house.wait_for(lambda: house.rows(self.scenario_id), deadline_s=120, why="results")
+        house.wait_for(lambda: house.rows(self.scenario_id), deadline_s=240, why="results")
 
     def events(self) -> list[dict[str, Any]]:
         page = self.house.get("/api/v1/events", scenario=self.scenario_id, limit=1000)
@@ -50,7 +50,7 @@ class Gate:
     def wait_for(self, *types: str) -> list[dict[str, Any]]:
         """Wait until these and no others were told."""
         self.house.wait_for(
-            lambda: len(self.events()) >= len(types), deadline_s=120, why=f"{types}"
+            lambda: len(self.events()) >= len(types), deadline_s=240, why=f"{types}"
         )
         found = self.events()
         assert [one["type"] for one in found] == list(types)
@@ -92,7 +92,7 @@ def test_going_and_coming_back_is_told_once_each_whoever_watches(gate: Gate) -> 
             gate.house.get(f"/api/v1/scenarios/{gate.scenario_id}")["source"]["token"] > token
             and gate.health()["attempts"] >= 2
         ),
-        deadline_s=120,
+        deadline_s=240,
         why="tries of the next holder",
     )
     gate.wait_for(OFFLINE)
@@ -109,7 +109,7 @@ def test_a_return_that_could_not_be_written_down_is_told_later(gate: Gate) -> No
     gate.leave()
     gate.wait_for(OFFLINE)
     path = gate.house.folder / FILE_NAME
-    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as other:
+    with contextlib.closing(sqlite3.connect(path, timeout=240, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         gate.come_back()
         time.sleep(HELD_S)

@@ -81,14 +81,14 @@ def test_a_native_crash_costs_other_sources_one_failover_at_most(tmp_path: Path)
         for scenario_id in others:
             house.wait_for(
                 lambda scenario_id=scenario_id: house.rows(scenario_id),
-                deadline_s=120,
+                deadline_s=240,
                 why="results of the others",
             )
         crashing = house.add(str(tmp_path / "crash.mp4"), Parameters(detector="motion"))
-        first.wait(60)
+        first.wait(240)
         house.start("runner", "--name", "b-second")
         # Once among the others, and once more in a process of its own.
-        house.wait_for(lambda: len(deaths(house)) >= 2, deadline_s=120, why="the second crash")
+        house.wait_for(lambda: len(deaths(house)) >= 2, deadline_s=240, why="the second crash")
 
         culprit = house.scenario(crashing).source_id
         assert {source_id for source_id, _ in deaths(house)} == {culprit}
@@ -124,7 +124,7 @@ def test_a_crash_in_a_live_sources_model_names_that_source(tmp_path: Path) -> No
                 )
 
             crashing = house.add(camera.url(), Parameters(detector=str(bad), fps=5))
-            first.wait(60)
+            first.wait(240)
             house.start("runner", "--name", "b-second")
             house.wait_for(lambda: len(deaths(house)) >= 2, deadline_s=240, why="the second crash")
 

@@ -69,7 +69,7 @@ def test_whoever_dies_inside_a_commit_leaves_all_of_it_or_nothing(
         for times in COMMITS_BEFORE:
             dies = {"PYTHONPATH": path, "DIES_IN": f"{where} {when} {times}"}
             runner = house.start("runner", "--name", f"dies-after-{times}", **dies)
-            assert runner.wait(60) == -signal.SIGKILL
+            assert runner.wait(240) == -signal.SIGKILL
             rows = house.rows(disturbed)
             assert [row["frame"] for row in rows] == list(range(len(rows)))
         last(house)

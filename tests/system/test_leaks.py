@@ -122,7 +122,7 @@ def test_starts_and_stops_leave_nothing_behind(tmp_path: Path) -> None:
             scenario_id = house.add(server.url(), Parameters(detector="motion", fps=5))
             for cycle in range(1, CYCLES + 1):
                 house.wait_for(
-                    lambda run=cycle: house.rows(scenario_id, run), deadline_s=120, why="results"
+                    lambda run=cycle: house.rows(scenario_id, run), deadline_s=240, why="results"
                 )
                 house.get(f"/api/v1/scenarios/{scenario_id}/predictions", run=cycle)
                 house.post(f"/api/v1/scenarios/{scenario_id}/stop")
@@ -131,7 +131,7 @@ def test_starts_and_stops_leave_nothing_behind(tmp_path: Path) -> None:
                 house.post(f"/api/v1/scenarios/{scenario_id}/start")
                 house.wait_for(
                     lambda run=cycle: house.scenario(scenario_id).run > run,
-                    deadline_s=120,
+                    deadline_s=240,
                     why="the next run",
                 )
     finally:
@@ -159,7 +159,7 @@ def test_losses_and_returns_of_a_source_leave_nothing_behind(tmp_path: Path) -> 
                 before = len(house.rows(scenario_id, run))
                 house.wait_for(
                     lambda run=run, before=before: len(house.rows(scenario_id, run)) > before + 2,
-                    deadline_s=120,
+                    deadline_s=240,
                     why="results after a return",
                 )
                 house.get(f"/api/v1/scenarios/{scenario_id}")
@@ -177,7 +177,7 @@ def warm_up(house: Cluster, address: str) -> None:
     """Look at every picture of a camera for a while."""
     if WARM_S:
         scenario_id = house.add(address, Parameters(detector="motion"))
-        house.wait_for(lambda: house.rows(scenario_id), deadline_s=120, why="results")
+        house.wait_for(lambda: house.rows(scenario_id), deadline_s=240, why="results")
         time.sleep(WARM_S)
         house.command(scenario_id, "stop")
         house.wait_for_state(scenario_id, ScenarioState.INACTIVE)

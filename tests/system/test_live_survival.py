@@ -100,7 +100,7 @@ class Watched:
         frozen, token = self.holder(), self.source()["token"]
         self.house.freeze(frozen)
         self.house.wait_for(
-            lambda: self.source()["token"] > token + 1, deadline_s=120, why="another holder"
+            lambda: self.source()["token"] > token + 1, deadline_s=240, why="another holder"
         )
         self.wait_for_looks(3)
         frozen.send_signal(signal.SIGCONT)
@@ -120,7 +120,7 @@ class Watched:
     def orchestrator_killed(self) -> None:
         """Nobody decides for a while: what runs goes on unseen by that."""
         self.orchestrator.kill()
-        self.orchestrator.wait(60)
+        self.orchestrator.wait(240)
         self.wait_for_looks(5)
         self.orchestrator = self.house.start("orchestrator")
 

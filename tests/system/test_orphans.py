@@ -38,7 +38,7 @@ def camera() -> Iterator[RTSPServer]:
 def nobody_writes(house: Cluster) -> Iterator[None]:
     """Sit on the database's write lock."""
     path = house.folder / FILE_NAME
-    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as other:
+    with contextlib.closing(sqlite3.connect(path, timeout=240, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
@@ -49,7 +49,7 @@ def begun(house: Cluster, log: LookLog, address: str) -> tuple[ScenarioId, int]:
     house.start("orchestrator")
     runner = house.start("runner", "--name", "one")
     scenario_id = house.add(address, Parameters(detector="motion"))
-    house.wait_for(lambda: house.rows(scenario_id), deadline_s=120, why="results")
+    house.wait_for(lambda: house.rows(scenario_id), deadline_s=240, why="results")
     assert log.of(runner.pid)
     return scenario_id, runner.pid
 
@@ -61,11 +61,11 @@ def test_nothing_is_lost_while_the_database_is_away(camera: RTSPServer, tmp_path
         with nobody_writes(house):
             before, seen = len(log.of(pid)), len(house.rows(scenario_id))
             house.wait_for(
-                lambda: len(log.of(pid)) >= before + MANY, deadline_s=120, why="looks all the same"
+                lambda: len(log.of(pid)) >= before + MANY, deadline_s=240, why="looks all the same"
             )
             assert len(house.rows(scenario_id)) <= seen + 1, "nothing can be written meanwhile"
         house.wait_for(
-            lambda: len(house.rows(scenario_id)) >= seen + MANY, deadline_s=120, why="what was kept"
+            lambda: len(house.rows(scenario_id)) >= seen + MANY, deadline_s=240, why="what was kept"
         )
 
         rows = house.rows(scenario_id)
@@ -82,10 +82,10 @@ def test_what_is_kept_meanwhile_is_bounded(camera: RTSPServer, tmp_path: Path) -
     with cluster(tmp_path / "data", VEDETTE_ORPHAN_S="1", **log.environment) as house:
         scenario_id, pid = begun(house, log, camera.url())
         with nobody_writes(house):
-            house.wait_for(lambda: stands_still(log, pid), deadline_s=120, why="a full buffer")
+            house.wait_for(lambda: stands_still(log, pid), deadline_s=240, why="a full buffer")
             seen = len(house.rows(scenario_id))
         house.wait_for(
-            lambda: len(house.rows(scenario_id)) >= seen + MANY, deadline_s=120, why="going on"
+            lambda: len(house.rows(scenario_id)) >= seen + MANY, deadline_s=240, why="going on"
         )
         assert set(house.tokens(scenario_id)) == {1}
 

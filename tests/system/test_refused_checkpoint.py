@@ -33,9 +33,9 @@ def test_a_checkpoint_that_cannot_be_read_ends_the_run_and_the_next_start_begins
         house.start("orchestrator")
         runner = house.start("runner", "--name", "one")
         scenario_id = house.add(str(clip), Parameters(detector="motion"))
-        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=120, why="first results")
+        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=240, why="first results")
         runner.kill()
-        runner.wait(60)
+        runner.wait(240)
         before = house.rows(scenario_id)
 
         def spoil(transaction: Transaction) -> None:
@@ -43,14 +43,14 @@ def test_a_checkpoint_that_cannot_be_read_ends_the_run_and_the_next_start_begins
 
         house.store.write(spoil)
         house.start("runner", "--name", "two")
-        ended = house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=120)
+        ended = house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=240)
 
         assert ended.status_reason is StatusReason.FAILED
         assert why in ended.detail
         assert "start the scenario to begin a new run" in ended.detail
         assert house.rows(scenario_id) == before
         house.command(scenario_id, "start")
-        house.wait_for(lambda: house.tokens(scenario_id, 2), deadline_s=120, why="a new run")
-        finished = house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=120)
+        house.wait_for(lambda: house.tokens(scenario_id, 2), deadline_s=240, why="a new run")
+        finished = house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=240)
         assert finished.status_reason is StatusReason.COMPLETED
         assert [row["frame"] for row in house.rows(scenario_id, 2)] == list(range(600))

@@ -91,7 +91,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
         child.stdout.readline()
         child.stdout.close()
         err = child.stderr.read().decode()
-        code = child.wait(60)
+        code = child.wait(240)
 
     assert "Traceback" not in err
     assert code == 0
@@ -144,7 +144,7 @@ def test_a_run_that_is_stopped_leaves_every_output_whole(number: int, tmp_path: 
         while "so far" not in (line := child.stderr.readline()):
             assert line, "the run ended by itself"
         child.send_signal(number)
-        told, err = child.communicate(timeout=60)
+        told, err = child.communicate(timeout=240)
 
     assert child.returncode == INTERRUPTED, err
     assert "stopped on request" in told
@@ -171,7 +171,7 @@ def test_ctrl_c_is_heard_while_nobody_reads_the_rows(tmp_path: Path) -> None:
             assert line, "the run ended by itself"
         time.sleep(1)
         child.send_signal(signal.SIGINT)
-        code = child.wait(60)
+        code = child.wait(240)
         child.stdout.close()
         err = child.stderr.read()
 
@@ -187,7 +187,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing_half_written(after_s: float, tmp_pa
         time.sleep(after_s)
         child.send_signal(signal.SIGINT)
         try:
-            _, err = child.communicate(timeout=60)
+            _, err = child.communicate(timeout=240)
         except subprocess.TimeoutExpired:
             child.kill()
             raise
@@ -244,7 +244,7 @@ def test_a_detector_that_is_too_slow_for_a_live_camera_is_never_behind(
         drain = threading.Thread(target=lambda: told.append(child.stderr.read()))
         drain.start()
         rows.extend((time.time(), json.loads(line)) for line in child.stdout)
-        drain.join(60)
+        drain.join(240)
 
     from datetime import datetime
 

@@ -45,7 +45,7 @@ def throwing_out(port: int) -> Iterator[list[float]]:
         thread.start()
         yield came
         server.shutdown(socket.SHUT_RDWR)
-        thread.join(60)
+        thread.join(240)
 
 
 def test_scenarios_on_one_camera_share_its_one_connection(tmp_path: Path) -> None:

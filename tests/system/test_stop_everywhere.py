@@ -56,12 +56,12 @@ class Stage:
             now = self.show(scenario_id)
             return not now["waiting"] and all(now[key] == facts[key] for key in facts)
 
-        self.house.wait_for(shown, deadline_s=120, why=f"{facts}")
+        self.house.wait_for(shown, deadline_s=240, why=f"{facts}")
 
     def wait_for_rows(self, scenario_id: str) -> None:
         path = f"/api/v1/scenarios/{scenario_id}/predictions"
         self.house.wait_for(
-            lambda: self.house.get(path)["predictions"], deadline_s=120, why="results"
+            lambda: self.house.get(path)["predictions"], deadline_s=240, why="results"
         )
 
     def have_runner(self) -> subprocess.Popen[str]:
@@ -129,7 +129,7 @@ def waiting_to_try_again(stage: Stage) -> str:
     scenario_id = stage.begin("rtsp://127.0.0.1:9/camera")
     stage.house.wait_for(
         lambda: stage.show(scenario_id)["health"]["connected"] is False,
-        deadline_s=120,
+        deadline_s=240,
         why="a failed try",
     )
     return scenario_id
@@ -156,7 +156,7 @@ def during_shutdown(stage: Stage) -> str:
 def while_the_orchestrator_is_away(stage: Stage) -> str:
     scenario_id = active_on_a_camera(stage)
     stage.orchestrator.kill()
-    stage.orchestrator.wait(60)
+    stage.orchestrator.wait(240)
     return scenario_id
 
 
@@ -249,7 +249,7 @@ def test_a_stop_is_heeded_and_leaves_nothing_behind(case: Case, stage: Stage) ->
             runner.send_signal(signal.SIGCONT)
             stage.house.wait_for(
                 lambda pid=runner.pid: nothing_open(stage, pid),
-                deadline_s=120,
+                deadline_s=240,
                 why="the woken runner to let go",
             )
         assert nothing_open(stage, runner.pid)

@@ -165,7 +165,7 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
                     len(log.of(pid)) > began
                     or house.scenario(disturbed).status_reason is StatusReason.COMPLETED
                 ),
-                deadline_s=120,
+                deadline_s=240,
                 why="looks after a kill",
             )
             lead_s = LEADS_S.get(kind, 0.0)
@@ -175,7 +175,7 @@ def test_a_file_analysed_under_kills_gives_what_an_undisturbed_run_gives(
                 break
             prefixes.append(comparable(house.rows(disturbed)))
             runner.kill()
-            runner.wait(60)
+            runner.wait(240)
             killed += 1
             excused += looks_of_last_interval(log, runner.pid) + GROUPS[kind]
             runner = house.start("runner", "--name", f"after-{killed}")
@@ -200,14 +200,14 @@ def test_a_frozen_runner_makes_nothing_visible_after_it_wakes(
         house.start("orchestrator")
         runners = {"one": house.start("runner", "--name", "one")}
         scenario_id = house.add(clip("b-frames"), Parameters(detector="motion", plan=PLAN))
-        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=120, why="first results")
+        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=240, why="first results")
         runners["two"] = house.start("runner", "--name", "two")
 
         house.freeze(runners["one"])
         frozen_with = max(house.tokens(scenario_id))
         house.wait_for(
             lambda: max(house.tokens(scenario_id)) > frozen_with,
-            deadline_s=120,
+            deadline_s=240,
             why="results of the next holder",
         )
         time.sleep(2 * LEASE_S)
@@ -248,7 +248,7 @@ def test_a_process_frozen_with_the_write_lock_holds_others_up_for_a_lease_at_mos
         house.start("orchestrator")
         house.start("runner", "--name", "one")
         scenario_id = house.add(clip("b-frames"), Parameters(detector="motion", plan=PLAN))
-        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=120, why="first results")
+        house.wait_for(lambda: house.tokens(scenario_id), deadline_s=240, why="first results")
 
         with subprocess.Popen(
             [sys.executable, "-c", FREEZES_INSIDE, str(house.folder)],
@@ -262,11 +262,11 @@ def test_a_process_frozen_with_the_write_lock_holds_others_up_for_a_lease_at_mos
                 with Pace() as pace:
                     house.wait_for(
                         lambda: len(house.tokens(scenario_id)) > parts,
-                        deadline_s=120,
+                        deadline_s=240,
                         why="results in spite of a frozen writer",
                     )
                 assert pace.kept(LEASE_S + 1), pace
-                assert frozen.wait(60) == -signal.SIGKILL
+                assert frozen.wait(240) == -signal.SIGKILL
             finally:
                 frozen.kill()
         assert "killing a stopped process" in house.logs()
@@ -290,15 +290,15 @@ def test_commands_survive_kills_of_the_orchestrator_in_order_and_act_once(tmp_pa
             starts[scenario_id] += 1
             if turn % 3 == 0:
                 orchestrator.kill()
-                orchestrator.wait(60)
+                orchestrator.wait(240)
                 orchestrator = house.start("orchestrator")
 
         for scenario_id in ids:
-            house.wait_for_state(scenario_id, ScenarioState.ACTIVE, deadline_s=120)
+            house.wait_for_state(scenario_id, ScenarioState.ACTIVE, deadline_s=240)
         # A stop and a start that were both decided while it was on its way down are one new run.
         for scenario_id in ids:
             assert 1 <= house.scenario(scenario_id).run <= starts[scenario_id]
         for scenario_id in ids:
             house.command(scenario_id, "stop")
         for scenario_id in ids:
-            house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=120)
+            house.wait_for_state(scenario_id, ScenarioState.INACTIVE, deadline_s=240)

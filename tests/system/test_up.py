@@ -113,7 +113,7 @@ def test_ctrl_c_ends_it_in_order_and_the_next_one_goes_on(folder: Path) -> None:
         wait_for_frames(up, scenario_id, 50)
         # Somebody who looks on does not keep it.
         with connect(f"{up.url.replace('http', 'ws')}/api/v1/scenarios/{scenario_id}/live") as live:
-            live.recv(timeout=60)
+            live.recv(timeout=240)
             with Pace() as pace:
                 code = up.interrupt()
 
@@ -164,7 +164,7 @@ def test_four_kills_in_a_row_leave_no_camera_in_the_dark(folder: Path) -> None:
         with running_up(folder, VEDETTE_COMMIT_S="0.2") as up:
             for number in range(len(ids), count):
                 asked = {"url": street.format(number), "detector": "motion", "fps": 1}
-                answer = httpx.post(f"{up.url}/api/v1/scenarios", json=asked, timeout=60)
+                answer = httpx.post(f"{up.url}/api/v1/scenarios", json=asked, timeout=240)
                 ids.append(answer.json()["scenario_id"])
             before = [frames(up.scenario(one)) for one in ids]
             for one, least in zip(ids, before, strict=True):
@@ -237,7 +237,7 @@ def test_whoever_waits_for_the_end_sees_it_over_a_kill_and_a_restart(folder: Pat
         # Not before it has noticed; started anew at once, it often would not.
         assert any("waiting for it" in line for line in waiting.stderr)
         with running_up(folder, listen=up.url.removeprefix("http://")):
-            out, err = waiting.communicate(timeout=60)
+            out, err = waiting.communicate(timeout=240)
 
     assert waiting.returncode == 0, err
     assert "looked at 900 of 900 pictures" in out
@@ -277,7 +277,7 @@ def test_an_uploaded_clip_gives_the_rows_that_run_writes(
             )
         assert answer.status_code == 202, answer.text
         scenario_id = answer.json()["scenario_id"]
-        ended = up.wait_until(scenario_id, lambda one: one["state"] == "inactive", deadline_s=120)
+        ended = up.wait_until(scenario_id, lambda one: one["state"] == "inactive", deadline_s=240)
         rows = exported(up, scenario_id)
 
     assert ended["status_reason"] == "completed", ended
@@ -432,7 +432,7 @@ def test_a_second_runner_of_the_same_name_is_refused_in_one_sentence(tmp_path: P
              "--name", "door"],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )  # fmt: skip
 

@@ -38,7 +38,7 @@ from vedette.store.statements.scenarios import history
 SOAK = int(os.environ.get("SOAK", "0"))
 KILLS = 6 * (1 + 9 * SOAK)
 LIVE = "synthetic://street?people=1&vehicles=0&seed=1&seconds=600&width=320&height=180"
-STARTED_S = 60.0
+STARTED_S = 240.0
 
 
 class Up:
@@ -69,7 +69,7 @@ class Up:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(60)
+            self._process.wait(240)
             assert self._process.stdout is not None
             self._process.stdout.close()
             self._process = None
@@ -125,7 +125,7 @@ def test_no_accepted_command_is_lost_when_all_is_killed_again_and_again(up: Up) 
         while not ended.is_set():
             kind = turns.choice(["start", "stop"])
             try:
-                answer = httpx.post(f"{up.url}/scenario/{scenario_id}/?command={kind}", timeout=60)
+                answer = httpx.post(f"{up.url}/scenario/{scenario_id}/?command={kind}", timeout=240)
             except httpx.HTTPError:  # Killed meanwhile: it may have been accepted, or not.
                 asked[scenario_id].last_unsure = kind
                 time.sleep(0.1)
@@ -150,7 +150,7 @@ def test_no_accepted_command_is_lost_when_all_is_killed_again_and_again(up: Up) 
     time.sleep(1)
     ended.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
 
     for scenario_id in ids:
         wanted = {asked[scenario_id].accepted[-1], asked[scenario_id].last_unsure}
@@ -162,7 +162,7 @@ def test_no_accepted_command_is_lost_when_all_is_killed_again_and_again(up: Up) 
 
 def create(url: str) -> str:
     answer = httpx.post(
-        f"{url}/scenario/", data={"url": LIVE, "detector": "motion", "fps": "1"}, timeout=60
+        f"{url}/scenario/", data={"url": LIVE, "detector": "motion", "fps": "1"}, timeout=240
     )
     assert answer.status_code == 202, answer.text
     return str(answer.json()["scenario_id"])
@@ -171,7 +171,7 @@ def create(url: str) -> str:
 def wait_for_state(up: Up, scenario_id: str, states: set[str]) -> None:
     end_s = time.monotonic() + STARTED_S
     while True:
-        said = httpx.get(f"{up.url}/scenario/{scenario_id}/", timeout=60).json()
+        said = httpx.get(f"{up.url}/scenario/{scenario_id}/", timeout=240).json()
         if said["state"] in states and not said["waiting"]:
             return
         assert time.monotonic() < end_s, (said["state"], states, up.log.read_text()[-3000:])
