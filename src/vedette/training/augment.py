@@ -7,13 +7,11 @@ sees what it would have seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vedette.training.hiding import COVERED_SHARE, cover_one, cut_hidden
 from vedette.training.pictures import (
     DOUBTFUL_FROM,
     OBJECT_FROM,
@@ -45,6 +43,8 @@ THINGS, THINGS_SHARE = 2.0, 0.5
 THING_SIDES, THING_CORNERS, THING_STRETCH = (10.0, 220.0), (3, 9), 0.9
 # Around an object that much of it comes along.
 PIECE_MARGIN = 0.08
+# An object hidden this far is doubtful, and from the second on gone.
+HIDDEN_DOUBTFUL, HIDDEN_GONE = 0.45, 0.75
 # An object smaller than this many pixels is not worth a mistake.
 SIDE_LEAST = 3.0
 
@@ -170,9 +170,6 @@ def _crowd(among: PictureSet, chance: np.random.Generator, canvas: Picture, boxe
     if chance.random() < THINGS_SHARE:
         for _ in range(1 + chance.poisson(THINGS - 1)):
             boxes = _put_thing(among, chance, canvas, boxes)
-    if chance.random() < COVERED_SHARE:
-        filling = partial(_filling, among, chance)
-        boxes = cover_one(chance, canvas, boxes, sure=SURE_PIECE, filling=filling)
     return boxes
 
 
@@ -224,7 +221,7 @@ def _paste(among: PictureSet, chance: np.random.Generator, canvas: Picture, boxe
     own[:, [1, 3]] = own[:, [1, 3]].clip(0, height) + top
     return np.concatenate(
         [
-            cut_hidden(boxes, (x0, y0, x1, y1)),
+            _hidden(boxes, (x0, y0, x1, y1)),
             _cut(own, room_w, room_h, whole),
         ]
     )
@@ -249,11 +246,7 @@ def _put_thing(
     shape = _shape(chance, height, width)[..., None]
     under = canvas[top : top + height, left : left + width]
     under[:] = (filled * shape + under * (1 - shape)).astype(np.uint8)
-    # Its corners may be seen through.
-    rim = width // 10, height // 10
-    return cut_hidden(
-        boxes, (left + rim[0], top + rim[1], left + width - rim[0], top + height - rim[1])
-    )
+    return _hidden(boxes, (left, top, left + width, top + height))
 
 
 def _filling(
@@ -308,6 +301,16 @@ def _soft_edges(chance: np.random.Generator, height: int, width: int) -> npt.NDA
     across = np.minimum(np.arange(width) + 0.5, width - np.arange(width) - 0.5)
     edge = np.minimum(down[:, None] / soft, 1) * np.minimum(across[None] / soft, 1)
     return np.asarray(edge[..., None], np.float32)
+
+
+def _hidden(boxes: Boxes, by: tuple[int, int, int, int]) -> Boxes:
+    """Give the boxes of what is still seen behind a piece."""
+    width = np.minimum(boxes[:, 2], by[2]) - np.maximum(boxes[:, 0], by[0])
+    height = np.minimum(boxes[:, 3], by[3]) - np.maximum(boxes[:, 1], by[1])
+    hidden = width.clip(0) * height.clip(0) / _areas(boxes)
+    doubtful = hidden > HIDDEN_DOUBTFUL
+    boxes[doubtful, 4] = np.minimum(boxes[doubtful, 4], DOUBTFUL_FROM + 0.01)
+    return boxes[hidden < HIDDEN_GONE]
 
 
 def _slack(chance: np.random.Generator, room: float) -> float:
