@@ -140,7 +140,8 @@ def test_a_student_comes_to_see_and_say_what_its_teacher_does(example: Example) 
 
     training.run(pictures, every=25, pause=judge)
 
-    assert apart[-1] < 0.7 * apart[0]
+    # Threads add in another order each time: 0.5 to 0.7 of it, and all of it where nothing is learnt.
+    assert apart[-1] < 0.85 * apart[0]
 
 
 def test_an_imitating_training_goes_on_where_it_was(tmp_path: Path, example: Example) -> None:
