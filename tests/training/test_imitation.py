@@ -140,7 +140,7 @@ def test_a_student_comes_to_see_and_say_what_its_teacher_does(example: Example) 
 
     training.run(pictures, every=25, pause=judge)
 
-    # Threads add in another order each time: 0.5 to 0.7 of it, and all of it where nothing is learnt.
+    # Threads add in another order each time: 0.5 to 0.7 of it, and all where nothing is learnt.
     assert apart[-1] < 0.85 * apart[0]
 
 
